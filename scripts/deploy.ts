@@ -1,0 +1,184 @@
+import { spawn, type StdioOptions } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { parseArgs } from 'node:util';
+
+import { askSecret } from './ask_secret.ts';
+import { PLANS, STEPS, type StepName } from './deploy_plan.ts';
+import { Problem, reportProblem } from './problem.ts';
+import { makeRootKey, ROOT_KEY_MIN_CHARACTERS, ROOT_KEY_NAME, rootKeyFault } from './root_key.ts';
+import { PROJECT_ROOT, sharedArgs, wranglerEnvironment, wranglerPath } from './wrangler.ts';
+
+interface Options {
+  config: string | undefined;
+  env: string | undefined;
+  isDryRun: boolean;
+}
+
+/** What the steps find out. */
+interface Outcome {
+  address?: string;
+  hasRootKey: boolean;
+  madeRootKey?: string;
+}
+
+function argsOf(name: StepName, { config, env }: Options): readonly string[] {
+  return [...STEPS[name].args, ...sharedArgs({ config, env })];
+}
+
+function launch(args: readonly string[], stdio: StdioOptions, env: Record<string, string> = {}) {
+  return spawn(process.execPath, [wranglerPath(), ...args], {
+    cwd: PROJECT_ROOT,
+    env: wranglerEnvironment(env),
+    stdio,
+  });
+}
+
+async function succeeded(wrangler: ReturnType<typeof launch>, args: readonly string[]): Promise<void> {
+  const [code] = (await once(wrangler, 'close')) as [number | null];
+  if (code === 0) return;
+  throw new Problem(
+    `\`wrangler ${args.join(' ')}\` failed; its reason is above. Nothing after it was done, and it is safe to run this again. To sign in: npx wrangler login`,
+    code ?? 1,
+  );
+}
+
+async function run(args: readonly string[], env: Record<string, string> = {}): Promise<void> {
+  await succeeded(launch(args, 'inherit', env), args);
+}
+
+async function namesIn(args: readonly string[]): Promise<string[]> {
+  const wrangler = launch(args, ['ignore', 'pipe', 'inherit']);
+  const [output] = await Promise.all([
+    wrangler.stdout === null ? '' : text(wrangler.stdout),
+    succeeded(wrangler, args),
+  ]);
+  return (JSON.parse(output) as { name: string }[]).map(({ name }) => name);
+}
+
+/** wrangler reports where it deployed to in a file of JSON lines. */
+async function upload(args: readonly string[]): Promise<string | undefined> {
+  const directory = mkdtempSync(join(tmpdir(), 'mintmark-deploy-'));
+  const report = join(directory, 'report.jsonl');
+  try {
+    await run(args, { WRANGLER_OUTPUT_FILE_PATH: report });
+    const entries = readFileSync(report, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; targets?: string[] });
+    return entries.find(({ type }) => type === 'deploy')?.targets?.[0];
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+async function databaseName({ config, env }: Options): Promise<string> {
+  const { unstable_readConfig } = await import('wrangler');
+  const { d1_databases: databases } = unstable_readConfig({ config, env }) as {
+    d1_databases: { binding: string; database_name?: string }[];
+  };
+  const name = databases.find(({ binding }) => binding === 'DB')?.database_name;
+  if (name === undefined)
+    throw new Problem(
+      "wrangler's configuration needs a D1 database with the binding DB and a database_name.",
+    );
+  return name;
+}
+
+/** The one in the environment, or else the one typed, or else a random one. */
+async function chooseRootKey(): Promise<{ value: string; isMade: boolean }> {
+  const given = process.env[ROOT_KEY_NAME];
+  if (given !== undefined) {
+    const fault = rootKeyFault(given);
+    if (fault !== undefined) throw new Problem(`${ROOT_KEY_NAME} in the environment can't be used. ${fault}`);
+    return { value: given, isMade: false };
+  }
+  while (process.stdin.isTTY && process.stdout.isTTY) {
+    const typed = await askSecret(
+      `Paste a root key of at least ${ROOT_KEY_MIN_CHARACTERS} characters, or press Enter to have one made: `,
+    );
+    if (typed === '') break;
+    const fault = rootKeyFault(typed);
+    if (fault === undefined) return { value: typed, isMade: false };
+    console.log(fault);
+  }
+  return { value: makeRootKey(), isMade: true };
+}
+
+const EXECUTE: Record<
+  Exclude<StepName, 'findDatabase'>,
+  (args: readonly string[], outcome: Outcome) => Promise<void>
+> = {
+  async upload(args, outcome) {
+    const address = await upload(args);
+    if (address !== undefined) outcome.address = address;
+  },
+  async migrate(args) {
+    // In a terminal it would ask before it applies them.
+    await run(args, { CI: '1' });
+  },
+  async findRootKey(args, outcome) {
+    outcome.hasRootKey = (await namesIn(args)).includes(ROOT_KEY_NAME);
+  },
+  async putRootKey(args, outcome) {
+    if (outcome.hasRootKey) return;
+    const rootKey = await chooseRootKey();
+    const wrangler = launch(args, ['pipe', 'inherit', 'inherit']);
+    wrangler.stdin?.end(rootKey.value);
+    await succeeded(wrangler, args);
+    if (rootKey.isMade) outcome.madeRootKey = rootKey.value;
+  },
+};
+
+async function dryRun(options: Options): Promise<void> {
+  await run([...argsOf('upload', options), '--dry-run']);
+  const line = (name: StepName) => `wrangler ${argsOf(name, options).join(' ')}  (${STEPS[name].purpose})`;
+  console.log(`\nTo tell a first deploy from a later one:\n  ${line('findDatabase')}`);
+  for (const { title, steps } of Object.values(PLANS)) {
+    console.log(`\n${title}:\n${steps.map((name, index) => `  ${index + 1}. ${line(name)}`).join('\n')}`);
+  }
+}
+
+async function deploy(options: Options): Promise<void> {
+  const names = await namesIn(argsOf('findDatabase', options));
+  const plan = PLANS[names.includes(await databaseName(options)) ? 'later' : 'first'];
+  const outcome: Outcome = { hasRootKey: false };
+  for (const name of plan.steps) await EXECUTE[name](argsOf(name, options), outcome);
+
+  const { address, madeRootKey } = outcome;
+  console.log(`\nMintmark is deployed${address === undefined ? '' : `: ${address}`}`);
+  if (madeRootKey !== undefined) console.log(`\nRoot key, shown this once: ${madeRootKey}`);
+  if (address !== undefined)
+    console.log(
+      `\nTry it: curl -sS ${address}/health/ready\nThen make a first key, as the README shows, with this address and your root key.`,
+    );
+}
+
+function parseOptions(args: string[]): Options {
+  try {
+    const { values } = parseArgs({
+      args,
+      options: {
+        config: { type: 'string', short: 'c' },
+        env: { type: 'string', short: 'e' },
+        'dry-run': { type: 'boolean' },
+      },
+    });
+    return { config: values.config, env: values.env, isDryRun: values['dry-run'] ?? false };
+  } catch (error) {
+    throw new Problem(
+      `${error instanceof Error ? error.message : String(error)}\nUsage: npm run deploy -- [--dry-run] [--config FILE] [--env NAME]`,
+    );
+  }
+}
+
+async function main(): Promise<number> {
+  const options = parseOptions(process.argv.slice(2));
+  await (options.isDryRun ? dryRun(options) : deploy(options));
+  return 0;
+}
+
+process.exitCode = await main().catch(reportProblem);

@@ -1,0 +1,53 @@
+import * as z from 'zod';
+
+import { DEFAULT_MAX_STALENESS_SECONDS, LARGEST_MAX_STALENESS_SECONDS } from './core/constants.ts';
+import type { Fault } from './core/refusal.ts';
+
+/** What a deployment is configured with. */
+export interface Config {
+  readonly db: D1Database;
+  readonly cache: KVNamespace;
+  /** Undefined or under 32 characters: root is refused. */
+  readonly rootKey: string | undefined;
+  /** Accepted beside the root key while that is being replaced. */
+  readonly previousRootKey: string | undefined;
+  /** From a change's commit to the moment from which every edge knows of it. */
+  readonly maxStalenessSeconds: number;
+}
+
+const wholeNumber = (lowest: number, highest: number) => {
+  const error = `must be a whole number from ${lowest} to ${highest}`;
+  return z
+    .union([z.string().regex(/^[0-9]{1,6}$/), z.int()], { error })
+    .transform(Number)
+    .refine((value) => value >= lowest && value <= highest, { error });
+};
+
+const variables = z.object({
+  MINTMARK_ROOT_KEY: z.string().optional(),
+  MINTMARK_ROOT_KEY_PREVIOUS: z.string().optional(),
+  MAX_STALENESS_SECONDS: wholeNumber(0, LARGEST_MAX_STALENESS_SECONDS).default(DEFAULT_MAX_STALENESS_SECONDS),
+});
+
+/** Reads the environment once: all of it, or the faults that name what is missing or wrong. */
+export function readConfig(
+  env: Partial<Env>,
+): { readonly config: Config } | { readonly faults: readonly Fault[] } {
+  const parsed = variables.safeParse(env);
+  const { DB: db, CACHE: cache } = env;
+  const faults: Fault[] = [
+    ...(db === undefined ? [{ path: 'DB', message: 'the D1 binding is missing' }] : []),
+    ...(cache === undefined ? [{ path: 'CACHE', message: 'the KV binding is missing' }] : []),
+    ...(parsed.error?.issues ?? []).map(({ path, message }) => ({ path: path.join('.'), message })),
+  ];
+  if (db === undefined || cache === undefined || !parsed.success) return { faults };
+  return {
+    config: {
+      db,
+      cache,
+      rootKey: parsed.data.MINTMARK_ROOT_KEY,
+      previousRootKey: parsed.data.MINTMARK_ROOT_KEY_PREVIOUS,
+      maxStalenessSeconds: parsed.data.MAX_STALENESS_SECONDS,
+    },
+  };
+}

@@ -1,0 +1,123 @@
+import * as z from 'zod';
+
+import { MAX_REASON_LENGTH } from '../core/constants.ts';
+import { parseKeyId } from '../core/id.ts';
+import { KEY_STATUSES } from '../core/records.ts';
+import { ENVIRONMENTS } from '../core/secret.ts';
+import {
+  cursor,
+  description,
+  duration,
+  instant,
+  limit,
+  metadata,
+  name,
+  scopes,
+  serviceAccountId,
+  text,
+  timestamp,
+  userId,
+} from './fields.ts';
+
+const newKeyFields = {
+  name,
+  description: description.optional(),
+  environment: z.enum(ENVIRONMENTS).optional(),
+  expiresAt: instant.nullable().optional(),
+  expiresIn: duration.optional(),
+  scopes: scopes.nullable().optional(),
+  metadata: metadata.optional(),
+};
+
+/** Judged even where other fields are wrong, so that an answer names every fault at once. */
+const always = { when: () => true };
+
+const given = (body: unknown, field: string): boolean =>
+  typeof body === 'object' && body !== null && field in body;
+
+const oneExpiry = {
+  check: (body: unknown): boolean => !(given(body, 'expiresAt') && given(body, 'expiresIn')),
+  options: { path: ['expiresIn'], error: 'give expiresAt or expiresIn, not both', ...always },
+};
+
+/** POST /v1/service-accounts/{id}/api-keys */
+export const newAccountKey = z.strictObject(newKeyFields).refine(oneExpiry.check, oneExpiry.options);
+
+/** POST /v1/api-keys: the same with exactly one owner. */
+export const newKey = z
+  .strictObject({
+    ...newKeyFields,
+    serviceAccountId: serviceAccountId.optional(),
+    userId: userId.optional(),
+  })
+  .refine(oneExpiry.check, oneExpiry.options)
+  .refine((body) => given(body, 'serviceAccountId') !== given(body, 'userId'), {
+    path: ['serviceAccountId'],
+    error: 'give exactly one of serviceAccountId and userId',
+    ...always,
+  });
+
+/** PATCH /v1/api-keys/{id}: absent is unchanged, null is cleared. */
+export const keyPatch = z.strictObject({
+  name: name.optional(),
+  description: description.optional(),
+  scopes: scopes.nullable().optional(),
+  metadata: metadata.nullable().optional(),
+  expiresAt: instant.nullable().optional(),
+  enabled: z.boolean().optional(),
+});
+
+/** POST /v1/api-keys/{id}/revoke */
+export const revocation = z.strictObject({
+  reason: text(0, MAX_REASON_LENGTH).nullable().optional(),
+});
+
+const page = { limit, cursor: cursor(parseKeyId).optional() };
+const filters = { status: z.enum(KEY_STATUSES).optional(), environment: z.enum(ENVIRONMENTS).optional() };
+
+/** GET /v1/service-accounts/{id}/api-keys */
+export const accountKeyQuery = z.strictObject({ ...filters, ...page });
+
+/** GET /v1/api-keys */
+export const keyQuery = z.strictObject({
+  serviceAccountId: serviceAccountId.optional(),
+  userId: userId.optional(),
+  ...filters,
+  ...page,
+});
+
+export const apiKey = z.strictObject({
+  id: z.string(),
+  organizationId: z.string(),
+  serviceAccountId: z.string().nullable(),
+  userId: z.string().nullable(),
+  name: z.string(),
+  description: z.string().nullable(),
+  environment: z.enum(ENVIRONMENTS),
+  start: z.string(),
+  fingerprint: z.string(),
+  scopes: z.array(z.string()).nullable(),
+  metadata: z.record(z.string(), z.unknown()),
+  status: z.enum(KEY_STATUSES),
+  enabled: z.boolean(),
+  createdAt: timestamp,
+  createdBy: z.string(),
+  updatedAt: timestamp,
+  updatedBy: z.string(),
+  expiresAt: timestamp.nullable(),
+  lastUsedAt: timestamp.nullable(),
+  lastUsedIp: z.string().nullable(),
+  lastUsedUserAgent: z.string().nullable(),
+  revokedAt: timestamp.nullable(),
+  revokedBy: z.string().nullable(),
+  revocationReason: z.string().nullable(),
+  rotatedFrom: z.string().nullable(),
+  rotatedTo: z.string().nullable(),
+});
+export type ApiKeyResource = z.infer<typeof apiKey>;
+
+export const mintedKey = z.strictObject({ key: apiKey, secret: z.string() });
+export type MintedKeyResource = z.infer<typeof mintedKey>;
+
+export const revokedKey = z.strictObject({ key: apiKey, effectiveBy: timestamp });
+export type RevokedKeyResource = z.infer<typeof revokedKey>;

@@ -1,0 +1,39 @@
+import * as z from 'zod';
+
+/** Every word that `code` can be. */
+export const PROBLEM_CODES = [
+  'missing_credential',
+  'multiple_credentials',
+  'invalid_credential',
+  'insufficient_scope',
+  'cannot_grant',
+  'invalid_request',
+  'invalid_json',
+  'unsupported_media_type',
+  'payload_too_large',
+  'request_timeout',
+  'not_found',
+  'method_not_allowed',
+  'name_taken',
+  'account_disabled',
+  'key_revoked',
+  'key_expired',
+  'conflict',
+  'unavailable',
+  'outcome_unknown',
+  'misconfigured',
+  'internal',
+] as const;
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
+/** RFC 9457, with a stable `code`, the request's id, and every bad field at once. */
+export const problem = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  code: z.enum(PROBLEM_CODES),
+  requestId: z.string(),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+});
+export type ProblemResource = z.infer<typeof problem>;

@@ -1,0 +1,51 @@
+import * as z from 'zod';
+
+import { LARGEST_MAX_STALENESS_SECONDS, MAX_USER_AGENT_LENGTH } from '../core/constants.ts';
+import { VERDICT_CODES } from '../core/decide.ts';
+import { ENVIRONMENTS } from '../core/secret.ts';
+import { askedScopes, ip, text, timestamp } from './fields.ts';
+
+/** POST /v1/api-keys/verify. Any text may be asked about as a key. */
+export const verifyRequest = z.strictObject({
+  key: z.string(),
+  scopes: askedScopes.optional(),
+  environment: z.enum(ENVIRONMENTS).optional(),
+  ip: ip.optional(),
+  userAgent: text(0, MAX_USER_AGENT_LENGTH).optional(),
+  maxStaleness: z.int().min(0).max(LARGEST_MAX_STALENESS_SECONDS).optional(),
+});
+
+export const verdict = z.strictObject({
+  valid: z.boolean(),
+  code: z.enum(VERDICT_CODES),
+  keyId: z.string().optional(),
+  organizationId: z.string().optional(),
+  serviceAccountId: z.string().optional(),
+  userId: z.string().optional(),
+  name: z.string().optional(),
+  environment: z.enum(ENVIRONMENTS).optional(),
+  scopes: z.array(z.string()).optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  expiresAt: timestamp.optional(),
+  source: z.enum(['memory', 'kv', 'd1', 'none']),
+  ageSeconds: z.int(),
+  degraded: z.literal(true).optional(),
+});
+export type VerdictResource = z.infer<typeof verdict>;
+
+/** GET /v1/whoami */
+export const whoami = z.strictObject({
+  type: z.enum(['root', 'service_account', 'user']),
+  id: z.string(),
+  organizationId: z.string(),
+  scopes: z.array(z.string()),
+  key: z
+    .strictObject({
+      id: z.string(),
+      name: z.string(),
+      environment: z.enum(ENVIRONMENTS),
+      expiresAt: timestamp.nullable(),
+    })
+    .nullable(),
+});
+export type WhoamiResource = z.infer<typeof whoami>;

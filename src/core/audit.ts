@@ -1,0 +1,76 @@
+import type { EventId, KeyId, OrganizationId } from './id.ts';
+
+export const ACTIONS = [
+  'service_account.created',
+  'service_account.updated',
+  'service_account.disabled',
+  'service_account.enabled',
+  'service_account.deleted',
+  'api_key.created',
+  'api_key.updated',
+  'api_key.revoked',
+  'api_key.deleted',
+] as const;
+export type Action = (typeof ACTIONS)[number];
+
+export interface Actor {
+  readonly type: 'root' | 'service_account' | 'user' | 'system';
+  readonly id: string;
+  /** The key that was presented; null for root. */
+  readonly credentialId: KeyId | null;
+}
+
+/** Where a call came from, for the audit trail. */
+export interface Origin {
+  readonly requestId: string;
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+/** Field by field what a change did. */
+export type Changes = Readonly<Record<string, { readonly from: unknown; readonly to: unknown }>>;
+
+export interface AuditEvent extends Origin {
+  readonly id: EventId;
+  readonly organizationId: OrganizationId;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly action: Action;
+  readonly actor: Actor;
+  readonly target: { readonly type: 'service_account' | 'api_key'; readonly id: string };
+  readonly changes: Changes;
+}
+
+/** Fields that say when and by whom: the event itself says so, for every change. */
+const BOOKKEEPING = new Set([
+  'id',
+  'organizationId',
+  'createdAt',
+  'createdBy',
+  'updatedAt',
+  'updatedBy',
+  'revision',
+]);
+
+const INSTANT = /At$/;
+
+const written = (field: string, value: unknown): unknown =>
+  INSTANT.test(field) && typeof value === 'number' ? new Date(value).toISOString() : (value ?? null);
+
+/** The fields in which two states of a record differ, times as RFC 3339. `before` is null for what is new. */
+export function changesBetween<Entity extends object>(before: Entity | null, after: Entity): Changes {
+  const old = new Map<string, unknown>(before === null ? [] : Object.entries(before));
+  return Object.fromEntries(
+    Object.entries(after)
+      .filter(([field]) => !BOOKKEEPING.has(field))
+      .map(
+        ([field, to]) => [field, { from: written(field, old.get(field)), to: written(field, to) }] as const,
+      )
+      .filter(([, { from, to }]) => JSON.stringify(from) !== JSON.stringify(to)),
+  );
+}
+
+/** Whether nothing that an audit event would tell differs. */
+export function isSame<Entity extends object>(before: Entity, after: Entity): boolean {
+  return Object.keys(changesBetween(before, after)).length === 0;
+}

@@ -1,0 +1,66 @@
+import type { ApiKey, KeyRecord, Organization, Role, ServiceAccount } from './records.ts';
+import { coversAll, intersect, isManagementScope, type Scope } from './scope.ts';
+
+/** What each role adds to an account's permissions. */
+const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
+  admin: ['mintmark:*'],
+  member: ['mintmark:accounts:read', 'mintmark:keys:read', 'mintmark:keys:write', 'mintmark:keys:verify'],
+  reader: ['mintmark:accounts:read', 'mintmark:keys:read'],
+};
+
+type AccountGrants = Pick<ServiceAccount, 'permissions' | 'role'>;
+
+/** All that an account may do: its permissions, and what its role adds. */
+export function accountScopes(account: AccountGrants): Scope[] {
+  return [...new Set([...account.permissions, ...(account.role === null ? [] : ROLE_SCOPES[account.role])])];
+}
+
+/** The most that a key can do, whoever it belongs to. */
+function ceiling(account: AccountGrants | null, organization: Organization): readonly Scope[] {
+  return account === null ? organization.personalKeyPermissions : accountScopes(account);
+}
+
+/** What a key may do now: its own list within its account's, or all of the account's if it has none. */
+export function effectiveScopes(
+  record: Pick<KeyRecord, 'key' | 'account' | 'organization'>,
+): readonly Scope[] {
+  const most = ceiling(record.account, record.organization);
+  return record.key.scopes === null ? most : intersect(record.key.scopes, most);
+}
+
+/**
+ * The management scopes that a key stands for, and its granter must hold. A list counts as it is written, even where
+ * the account does not cover it today: else a key could lie in wait for the account's promotion.
+ */
+export function grantedByKey(scopes: readonly Scope[] | null, account: AccountGrants | null): Scope[] {
+  return (scopes ?? (account === null ? [] : accountScopes(account))).filter(isManagementScope);
+}
+
+/** The management scopes that an account stands for, and its granter must hold. */
+export function grantedByAccount(account: AccountGrants): Scope[] {
+  return accountScopes(account).filter(isManagementScope);
+}
+
+/** Whether `to` allows anything that `from` did not. Read backwards, whether a change takes anything away. */
+export function accountIsStronger(
+  from: AccountGrants & Pick<ServiceAccount, 'disabledAt' | 'deletedAt'>,
+  to: AccountGrants & Pick<ServiceAccount, 'disabledAt' | 'deletedAt'>,
+): boolean {
+  return (
+    (from.disabledAt !== null && to.disabledAt === null) ||
+    (from.deletedAt !== null && to.deletedAt === null) ||
+    !coversAll(accountScopes(from), accountScopes(to))
+  );
+}
+
+type KeyGrants = Pick<ApiKey, 'enabled' | 'revokedAt' | 'expiresAt' | 'scopes'>;
+
+/** Whether `to` allows anything that `from` did not. Read backwards, whether a change takes anything away. */
+export function keyIsStronger(from: KeyGrants, to: KeyGrants): boolean {
+  return (
+    (!from.enabled && to.enabled) ||
+    (from.revokedAt !== null && to.revokedAt === null) ||
+    (to.expiresAt ?? Infinity) > (from.expiresAt ?? Infinity) ||
+    (from.scopes !== null && (to.scopes === null || !coversAll(from.scopes, to.scopes)))
+  );
+}

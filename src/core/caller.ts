@@ -1,0 +1,48 @@
+import type { Actor, Origin } from './audit.ts';
+import type { Decision } from './decide.ts';
+import type { OrganizationId } from './id.ts';
+import type { KeyRecord, Organization } from './records.ts';
+import { EVERY_SCOPE, type Scope } from './scope.ts';
+
+/** Who calls, and what that allows. */
+export interface Principal {
+  readonly actor: Actor & { readonly type: Exclude<Actor['type'], 'system'> };
+  readonly organizationId: OrganizationId;
+  readonly scopes: readonly Scope[];
+  /** The key that was presented; null for root. */
+  readonly credential: KeyRecord | null;
+}
+
+/** A principal that was judged on D1's primary, and may change things. */
+export interface Caller extends Principal {
+  readonly organization: Organization;
+  readonly origin: Origin;
+}
+
+export function rootOf(organizationId: OrganizationId): Principal {
+  return {
+    actor: { type: 'root', id: 'root', credentialId: null },
+    organizationId,
+    scopes: EVERY_SCOPE,
+    credential: null,
+  };
+}
+
+/** The principal behind a valid key. */
+export function holderOf({ record, scopes }: Extract<Decision, { code: 'VALID' }>): Principal {
+  const { key, account, organization } = record;
+  return {
+    actor:
+      account === null
+        ? { type: 'user', id: key.userId ?? '', credentialId: key.id }
+        : { type: 'service_account', id: account.id, credentialId: key.id },
+    organizationId: organization.id,
+    scopes,
+    credential: record,
+  };
+}
+
+/** Whether `Mintmark-Organization` names this organization; absent, it does. */
+export function isNamed(organization: Organization, named: string | null): boolean {
+  return named === null || named === organization.id || named === organization.slug;
+}

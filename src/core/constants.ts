@@ -1,0 +1,91 @@
+const SECOND_MS = 1_000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** What one unit of a duration such as `90d` is worth. */
+export const DURATION_UNIT_MS: ReadonlyMap<string, number> = new Map([
+  ['s', SECOND_MS],
+  ['m', MINUTE_MS],
+  ['h', HOUR_MS],
+  ['d', DAY_MS],
+  ['w', 7 * DAY_MS],
+]);
+
+/** Ten calendar years, counted with the most leap days that ten years can hold. */
+export const MAX_LIFETIME_MS = 3_653 * DAY_MS;
+
+/** Random characters of a secret: 32 of 62 are 190 bits, so no slow hash is needed to keep a digest safe. */
+export const SECRET_RANDOM_LENGTH = 32;
+/** The largest CRC-32 takes six base62 digits. */
+export const SECRET_CHECKSUM_LENGTH = 6;
+/** How much of the random part `start` shows: enough to recognise a key, and 166 bits stay unseen. */
+export const SECRET_START_LENGTH = 4;
+/** `fingerprint`: the last characters, as people compare card numbers. */
+export const SECRET_FINGERPRINT_LENGTH = 4;
+
+/** Eight base62 digits hold milliseconds until the year 8888, so ids sort by creation. */
+export const ID_TIME_LENGTH = 8;
+/** Keeps ids of one millisecond in one isolate in order: 238,328 of them. */
+export const ID_SEQUENCE_LENGTH = 3;
+/** 77 bits: isolates that share a millisecond do not collide. */
+export const ID_RANDOM_LENGTH = 13;
+
+export const MAX_SCOPE_LENGTH = 128;
+export const MAX_SCOPES = 100;
+export const MAX_NAME_LENGTH = 256;
+export const MAX_DESCRIPTION_LENGTH = 1_024;
+export const MAX_REASON_LENGTH = 512;
+export const MAX_USER_ID_LENGTH = 255;
+export const MAX_METADATA_BYTES = 4_096;
+/** Far more than metadata of 4 KiB needs, far less than what would exhaust the stack. */
+export const MAX_METADATA_DEPTH = 32;
+/** Browsers' user agents stay below this; longer ones are cut before they are stored. */
+export const MAX_USER_AGENT_LENGTH = 512;
+/** The longest textual IPv6 address, with an embedded IPv4 one. */
+export const MAX_IP_LENGTH = 45;
+
+export const MAX_BODY_BYTES = 65_536;
+/** A body that takes longer to arrive is refused, so that one that never ends holds nothing open. */
+export const BODY_TIMEOUT_MS = 10_000;
+
+export const DEFAULT_PAGE_SIZE = 50;
+export const MAX_PAGE_SIZE = 100;
+/** Rows that one filtered page may examine; the page is short, and has a cursor, when they match too rarely. */
+export const MAX_ROWS_EXAMINED = 1_000;
+
+/** A guessable root key would be a way around everything else. */
+export const MIN_ROOT_KEY_LENGTH = 32;
+
+/** From a change's commit to the moment from which no isolate answers by what was before it. */
+export const DEFAULT_MAX_STALENESS_SECONDS = 120;
+export const LARGEST_MAX_STALENESS_SECONDS = 3_600;
+/** The part of the bound kept for a verdict that was reached just in time and is still on its way. */
+export const IN_FLIGHT_SECONDS = 10;
+
+/** KV refuses to expire a value sooner. */
+export const KV_MIN_TTL_SECONDS = 60;
+/** Clocks of one platform agree better than this; a record from further in the future says nothing of its age. */
+export const CLOCK_TOLERANCE_MS = SECOND_MS;
+/** The shortest that KV allows: a longer one would hand out records that are too old to be used. */
+export const KV_EDGE_CACHE_TTL_SECONDS = 30;
+
+/** Subjects of which an isolate remembers its own latest change. */
+export const MAX_FLOORS = 10_000;
+
+/** An isolate writes the uses that it saw at most so often. */
+export const USAGE_FLUSH_INTERVAL_MS = MINUTE_MS;
+/** A first use waits so long for others, so that a burst of calls to a quiet isolate is one write. */
+export const USAGE_GATHER_MS = 5 * SECOND_MS;
+/** Keys whose use an isolate holds for its next write; past that the oldest use is forgotten. */
+export const MAX_PENDING_USES = 10_000;
+/** Uses in one statement: with the longest user agents they stay below the 2 MB that D1 takes as one value. */
+export const MAX_USES_PER_STATEMENT = 1_000;
+
+/** Rounds of read, judge and write before a change that others keep overtaking is given back as a conflict. */
+export const MAX_CHANGE_ATTEMPTS = 5;
+
+/** How long one answer of the readiness probe is given to everyone who asks. */
+export const READINESS_TTL_MS = 5_000;
+/** What `Retry-After` says while a dependency is down. */
+export const RETRY_AFTER_SECONDS = 5;

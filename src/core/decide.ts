@@ -1,0 +1,60 @@
+import { effectiveScopes } from './authority.ts';
+import { isExpired } from './expiry.ts';
+import type { OrganizationId } from './id.ts';
+import type { KeyRecord } from './records.ts';
+import { coversAll, type Scope } from './scope.ts';
+import type { Environment } from './secret.ts';
+
+/** Every outcome of a verification, in the order in which they are looked for. */
+export const VERDICT_CODES = [
+  'MALFORMED',
+  'NOT_FOUND',
+  'REVOKED',
+  'ACCOUNT_DISABLED',
+  'DISABLED',
+  'EXPIRED',
+  'WRONG_ENVIRONMENT',
+  'IP_DENIED',
+  'INSUFFICIENT_SCOPE',
+  'RATE_LIMITED',
+  'USAGE_EXCEEDED',
+  'VALID',
+] as const;
+export type VerdictCode = (typeof VERDICT_CODES)[number];
+
+/** What is asked of a key. */
+export interface Question {
+  /** The organization that the key must belong to; null for a caller's own key, which names it. */
+  readonly organizationId: OrganizationId | null;
+  /** All of them must be covered. */
+  readonly scopes: readonly Scope[];
+  /** Undefined: either will do. */
+  readonly environment?: Environment | undefined;
+}
+
+export type Decision =
+  | { readonly code: 'MALFORMED' | 'NOT_FOUND' }
+  | { readonly code: Exclude<VerdictCode, 'MALFORMED' | 'NOT_FOUND' | 'VALID'>; readonly record: KeyRecord }
+  | { readonly code: 'VALID'; readonly record: KeyRecord; readonly scopes: readonly Scope[] };
+
+/** Asks no more of a key than to be live: how a caller's own key is judged. */
+export const LIVE: Question = { organizationId: null, scopes: [] };
+
+/** The verdict on a record, or on its absence, at a time in epoch milliseconds. Pure: every entrance ends here. */
+export function decide(record: KeyRecord | null, question: Question, now: number): Decision {
+  if (record === null) return { code: 'NOT_FOUND' };
+  if (question.organizationId !== null && record.organization.id !== question.organizationId) {
+    return { code: 'NOT_FOUND' };
+  }
+  const { key, account } = record;
+  if (key.revokedAt !== null) return { code: 'REVOKED', record };
+  if (account !== null && account.disabledAt !== null) return { code: 'ACCOUNT_DISABLED', record };
+  if (!key.enabled) return { code: 'DISABLED', record };
+  if (isExpired(key.expiresAt, now)) return { code: 'EXPIRED', record };
+  if (question.environment !== undefined && key.environment !== question.environment) {
+    return { code: 'WRONG_ENVIRONMENT', record };
+  }
+  const scopes = effectiveScopes(record);
+  if (!coversAll(scopes, question.scopes)) return { code: 'INSUFFICIENT_SCOPE', record };
+  return { code: 'VALID', record, scopes };
+}

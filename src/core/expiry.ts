@@ -1,0 +1,55 @@
+import { DURATION_UNIT_MS, MAX_LIFETIME_MS } from './constants.ts';
+
+/** One positive whole number and one unit. */
+const DURATION_PATTERN = /^([1-9][0-9]*)(s|m|h|d|w)$/;
+
+/** What a duration must be, for people. */
+export const DURATION_RULE =
+  'a positive whole number and one of s, m, h, d, w, such as 90d, at most ten years';
+
+/** Milliseconds of a duration as the contract writes it; null for other text and for more than ten years. */
+export function parseDuration(text: string): number | null {
+  const [, count, unit] = DURATION_PATTERN.exec(text) ?? [];
+  const unitMs = unit === undefined ? undefined : DURATION_UNIT_MS.get(unit);
+  if (unitMs === undefined) return null;
+  const ms = Number(count) * unitMs;
+  return ms <= MAX_LIFETIME_MS ? ms : null;
+}
+
+/** What a caller may say of an expiry: an instant in epoch milliseconds, or a duration from now. Null is never. */
+export interface ExpiryRequest {
+  readonly expiresAt?: number | null | undefined;
+  readonly expiresIn?: string | undefined;
+}
+
+type Resolved =
+  | { readonly expiresAt: number | null }
+  | { readonly path: 'expiresAt' | 'expiresIn'; readonly message: string };
+
+/**
+ * The instant that a request means, judged against `now` and the organization's longest lifetime (a duration, or null).
+ * Both in milliseconds. What breaks a rule comes back with the field and the rule.
+ */
+export function resolveExpiry(request: ExpiryRequest, now: number, maxLifetime: string | null): Resolved {
+  const { expiresIn } = request;
+  const path = expiresIn === undefined ? 'expiresAt' : 'expiresIn';
+  const duration = expiresIn === undefined ? null : parseDuration(expiresIn);
+  if (expiresIn !== undefined && duration === null) return { path, message: DURATION_RULE };
+  const expiresAt = duration === null ? (request.expiresAt ?? null) : now + duration;
+
+  if (maxLifetime !== null) {
+    const maxMs = parseDuration(maxLifetime) ?? MAX_LIFETIME_MS;
+    if (expiresAt === null || expiresAt > now + maxMs) {
+      return { path, message: `the organization's maxKeyLifetime requires an expiry within ${maxLifetime}` };
+    }
+  }
+  if (expiresAt === null) return { expiresAt };
+  if (expiresAt <= now) return { path, message: 'must be in the future' };
+  if (expiresAt > now + MAX_LIFETIME_MS) return { path, message: 'must be at most ten years off' };
+  return { expiresAt };
+}
+
+/** A key is expired from the very millisecond of its expiry on. */
+export function isExpired(expiresAt: number | null, now: number): boolean {
+  return expiresAt !== null && expiresAt <= now;
+}

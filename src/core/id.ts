@@ -1,0 +1,56 @@
+import { randomBase62, toBase62, type RandomSource } from './base62.ts';
+import { ID_RANDOM_LENGTH, ID_SEQUENCE_LENGTH, ID_TIME_LENGTH } from './constants.ts';
+
+export type OrganizationId = `org_${string}`;
+export type ServiceAccountId = `sa_${string}`;
+export type KeyId = `key_${string}`;
+export type EventId = `evt_${string}`;
+
+const ID_LENGTH = ID_TIME_LENGTH + ID_SEQUENCE_LENGTH + ID_RANDOM_LENGTH;
+
+/** The organization that always exists; `schema.sql` makes it, before any clock has run. */
+export const DEFAULT_ORGANIZATION_ID: OrganizationId = `org_${'0'.repeat(ID_LENGTH)}`;
+
+const patternOf = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9A-Za-z]{${ID_LENGTH}}$`);
+
+export const SERVICE_ACCOUNT_ID_PATTERN = patternOf('sa');
+export const KEY_ID_PATTERN = patternOf('key');
+
+/** Text as an id of its kind, or null: nothing of another form can name a row. */
+export function parseServiceAccountId(text: string): ServiceAccountId | null {
+  return SERVICE_ACCOUNT_ID_PATTERN.test(text) ? (text as ServiceAccountId) : null;
+}
+
+export function parseKeyId(text: string): KeyId | null {
+  return KEY_ID_PATTERN.test(text) ? (text as KeyId) : null;
+}
+
+/** Makes ids that sort, as text, by the time of their making: strictly within an isolate, by its clock across them. */
+export interface IdFactory {
+  serviceAccount(): ServiceAccountId;
+  key(): KeyId;
+  event(): EventId;
+}
+
+/** `clock` gives epoch milliseconds; a clock that steps back does not make ids step back. */
+export function createIdFactory(clock: () => number, random: RandomSource): IdFactory {
+  let latestMs = 0;
+  let sequence = 0;
+
+  const next = (): string => {
+    const nowMs = clock();
+    sequence = nowMs > latestMs ? 0 : sequence + 1;
+    latestMs = Math.max(nowMs, latestMs);
+    return (
+      toBase62(latestMs, ID_TIME_LENGTH) +
+      toBase62(sequence, ID_SEQUENCE_LENGTH) +
+      randomBase62(ID_RANDOM_LENGTH, random)
+    );
+  };
+
+  return {
+    serviceAccount: () => `sa_${next()}`,
+    key: () => `key_${next()}`,
+    event: () => `evt_${next()}`,
+  };
+}

@@ -1,0 +1,116 @@
+import { isExpired } from './expiry.ts';
+import type { KeyId, OrganizationId, ServiceAccountId } from './id.ts';
+import type { Scope } from './scope.ts';
+import type { Environment } from './secret.ts';
+
+/** Every time in a record is an integer of epoch milliseconds, every revision counts the row's changes. */
+
+export const ROLES = ['admin', 'member', 'reader'] as const;
+export type Role = (typeof ROLES)[number];
+
+export const ACCOUNT_STATUSES = ['active', 'disabled'] as const;
+export type AccountStatus = (typeof ACCOUNT_STATUSES)[number];
+
+export const KEY_STATUSES = ['active', 'disabled', 'expired', 'revoked'] as const;
+export type KeyStatus = (typeof KEY_STATUSES)[number];
+
+/** A JSON object of the application's own. */
+export type Metadata = Readonly<Record<string, unknown>>;
+
+/** What of an organization judges its keys. */
+export interface Organization {
+  readonly id: OrganizationId;
+  readonly slug: string;
+  readonly keyPrefix: string;
+  /** The ceiling of keys that belong to a person. */
+  readonly personalKeyPermissions: readonly Scope[];
+  /** A duration such as `90d`, or null for none. */
+  readonly maxKeyLifetime: string | null;
+  readonly revision: number;
+}
+
+interface Stamped {
+  readonly createdAt: number;
+  /** The principal: `root`, an account's id, a user's id or `system`. */
+  readonly createdBy: string;
+  readonly updatedAt: number;
+  readonly updatedBy: string;
+  readonly revision: number;
+}
+
+export interface ServiceAccount extends Stamped {
+  readonly id: ServiceAccountId;
+  readonly organizationId: OrganizationId;
+  readonly name: string;
+  readonly description: string | null;
+  readonly permissions: readonly Scope[];
+  readonly role: Role | null;
+  readonly metadata: Metadata;
+  readonly disabledAt: number | null;
+  readonly deletedAt: number | null;
+}
+
+export interface ApiKey extends Stamped {
+  readonly id: KeyId;
+  readonly organizationId: OrganizationId;
+  readonly serviceAccountId: ServiceAccountId | null;
+  readonly userId: string | null;
+  readonly name: string;
+  readonly description: string | null;
+  readonly environment: Environment;
+  readonly start: string;
+  readonly fingerprint: string;
+  /** Null: the key follows its account. */
+  readonly scopes: readonly Scope[] | null;
+  readonly metadata: Metadata;
+  readonly enabled: boolean;
+  readonly expiresAt: number | null;
+  /** Set as well when the key's account was deleted. */
+  readonly revokedAt: number | null;
+  readonly revokedBy: string | null;
+  readonly revocationReason: string | null;
+  readonly rotatedFrom: KeyId | null;
+  readonly rotatedTo: KeyId | null;
+  readonly deletedAt: number | null;
+}
+
+/** The latest valid use that has been written down. */
+export interface LastUse {
+  readonly at: number;
+  readonly ip: string | null;
+  readonly userAgent: string | null;
+}
+
+/** All that a verdict on a key needs, joined: what KV caches under the key's digest. */
+export interface KeyRecord {
+  readonly key: Pick<
+    ApiKey,
+    | 'id'
+    | 'userId'
+    | 'name'
+    | 'environment'
+    | 'scopes'
+    | 'metadata'
+    | 'enabled'
+    | 'expiresAt'
+    | 'revokedAt'
+    | 'revision'
+  >;
+  readonly account: Pick<ServiceAccount, 'id' | 'permissions' | 'role' | 'disabledAt' | 'revision'> | null;
+  readonly organization: Organization;
+  /** The highest sequence number of `changes` at the moment of reading. */
+  readonly asOf: number;
+  /** When the D1 query behind this record started. */
+  readonly readAt: number;
+}
+
+export function accountStatus(account: Pick<ServiceAccount, 'disabledAt'>): AccountStatus {
+  return account.disabledAt === null ? 'active' : 'disabled';
+}
+
+/** The first that fits of revoked, disabled, expired, active. */
+export function keyStatus(key: Pick<ApiKey, 'revokedAt' | 'enabled' | 'expiresAt'>, now: number): KeyStatus {
+  if (key.revokedAt !== null) return 'revoked';
+  if (!key.enabled) return 'disabled';
+  return isExpired(key.expiresAt, now) ? 'expired' : 'active';
+}

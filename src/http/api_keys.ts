@@ -1,0 +1,65 @@
+import { Hono, type MiddlewareHandler } from 'hono';
+
+import {
+  keyPatch,
+  keyQuery,
+  newKey,
+  revocation,
+  type MintedKeyResource,
+  type RevokedKeyResource,
+} from '../contract/api_keys.ts';
+import type { Keys, Owner } from '../keyring/keys.ts';
+import { readBody } from './body.ts';
+import { tellEffectiveBy } from './effective_by.ts';
+import type { ManagementEnv } from './env.ts';
+import { json, noBody, noQuery, query } from './input.ts';
+import { problem } from './problem.ts';
+import { apiKeyResource, pageResource, timestampOf } from './resources.ts';
+
+/** /v1/api-keys, but for verification. */
+export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, clock: () => number) {
+  return new Hono<ManagementEnv>()
+    .post('/', manage, readBody, noQuery, json(newKey), async (c) => {
+      const { serviceAccountId, userId = '', ...input } = c.req.valid('json');
+      const owner: Owner = serviceAccountId === undefined ? { userId } : { serviceAccountId };
+      const minted = await keys.mint(c.get('caller'), owner, input);
+      if (!minted.ok) return problem(c, minted.refusal);
+      const { key, secret } = minted.value.value;
+      return c.json({ key: apiKeyResource(key, null, clock()), secret } satisfies MintedKeyResource, 201);
+    })
+    .get('/', manage, query(keyQuery), async (c) => {
+      const { limit, cursor = null, ...filter } = c.req.valid('query');
+      const page = await keys.list(c.get('caller'), filter, { limit, before: cursor });
+      if (!page.ok) return problem(c, page.refusal);
+      return c.json(pageResource(page.value, ({ key, lastUse }) => apiKeyResource(key, lastUse, clock())));
+    })
+    .get('/:id', manage, noQuery, async (c) => {
+      const found = await keys.get(c.get('caller'), c.req.param('id'));
+      if (!found.ok) return problem(c, found.refusal);
+      return c.json(apiKeyResource(found.value.key, found.value.lastUse, clock()));
+    })
+    .patch('/:id', manage, readBody, noQuery, json(keyPatch), async (c) => {
+      const updated = await keys.update(c.get('caller'), c.req.param('id'), c.req.valid('json'));
+      if (!updated.ok) return problem(c, updated.refusal);
+      const { value, effectiveBy } = updated.value;
+      tellEffectiveBy(c, effectiveBy);
+      return c.json(apiKeyResource(value.key, value.lastUse, clock()));
+    })
+    .post('/:id/revoke', manage, readBody, noQuery, json(revocation), async (c) => {
+      const { reason = null } = c.req.valid('json');
+      const revoked = await keys.revoke(c.get('caller'), c.req.param('id'), reason);
+      if (!revoked.ok) return problem(c, revoked.refusal);
+      const { value, effectiveBy } = revoked.value;
+      tellEffectiveBy(c, effectiveBy);
+      return c.json({
+        key: apiKeyResource(value.key, value.lastUse, clock()),
+        effectiveBy: timestampOf(effectiveBy ?? clock()),
+      } satisfies RevokedKeyResource);
+    })
+    .delete('/:id', manage, readBody, noQuery, noBody, async (c) => {
+      const removed = await keys.remove(c.get('caller'), c.req.param('id'));
+      if (!removed.ok) return problem(c, removed.refusal);
+      tellEffectiveBy(c, removed.value.effectiveBy);
+      return c.body(null, 204);
+    });
+}

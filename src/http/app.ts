@@ -1,0 +1,85 @@
+import { Hono, type Context } from 'hono';
+
+import { SchemaMissing, Unavailable } from '../core/faults.ts';
+import type { Platform } from '../core/platform.ts';
+import type { Fault } from '../core/refusal.ts';
+import type { RootKeys } from '../core/root_keys.ts';
+import type { Accounts } from '../keyring/accounts.ts';
+import type { Callers } from '../keyring/callers.ts';
+import type { Keys } from '../keyring/keys.ts';
+import type { Uses } from '../verifier/uses.ts';
+import type { Verifier } from '../verifier/verifier.ts';
+import { apiKeys } from './api_keys.ts';
+import { manage } from './caller.ts';
+import type { AppEnv } from './env.ts';
+import { health, type Probes } from './health.ts';
+import { origin } from './origin.ts';
+import { problem } from './problem.ts';
+import { serviceAccounts } from './service_accounts.ts';
+import { verify, whoami } from './verify.ts';
+import { wellKnown } from './well_known.ts';
+
+export interface Services {
+  readonly accounts: Accounts;
+  readonly keys: Keys;
+  readonly callers: Callers;
+  readonly verifier: Verifier;
+  readonly uses: Uses;
+  readonly rootKeys: RootKeys;
+  readonly probes: Probes;
+  readonly platform: Platform;
+}
+
+/** The whole HTTP surface. */
+export function createApp({ accounts, keys, callers, verifier, uses, rootKeys, probes, platform }: Services) {
+  const { clock, log } = platform;
+  const managed = manage(callers, uses, clock);
+  const app = new Hono<AppEnv>()
+    .use(origin(log))
+    .route('/health', health(probes, rootKeys, clock))
+    .route('/.well-known', wellKnown())
+    .route('/v1/whoami', whoami(verifier))
+    .route('/v1/api-keys/verify', verify(verifier))
+    .route('/v1/api-keys', apiKeys(managed, keys, clock))
+    .route('/v1/service-accounts', serviceAccounts(managed, accounts, keys, clock))
+    .onError(failure);
+  app.notFound((c) => {
+    const allowed = methodsOf(app, c.req.path);
+    return problem(
+      c,
+      allowed.length === 0 ? { kind: 'no_such_path' } : { kind: 'method_not_allowed', allowed },
+    );
+  });
+  return app;
+}
+
+/** Answers every call with what is missing: a Worker cannot refuse to start. */
+export function createMisconfiguredApp(faults: readonly Fault[], log: Platform['log']) {
+  return new Hono<AppEnv>().use(origin(log)).all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
+}
+
+/** What was thrown is a broken dependency or a defect: the log gets the message, the answer does not. */
+function failure(error: Error, c: Context<AppEnv>): Response {
+  const { requestId } = c.get('origin');
+  c.get('log')({
+    level: 'error',
+    event: 'request_failed',
+    requestId,
+    error: error.message,
+    stack: error.stack,
+  });
+  if (error instanceof Unavailable) return problem(c, { kind: 'unavailable' });
+  if (error instanceof SchemaMissing) {
+    return problem(c, { kind: 'misconfigured', faults: [{ path: 'DB', message: 'apply the migrations' }] });
+  }
+  return problem(c, { kind: 'internal' });
+}
+
+const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+function methodsOf(app: Hono<AppEnv>, path: string): string[] {
+  const handlers = new Set(app.routes.filter(({ method }) => method !== 'ALL').map(({ handler }) => handler));
+  return METHODS.filter((method) =>
+    app.router.match(method, path)[0].some(([[handler]]) => handlers.has(handler)),
+  );
+}

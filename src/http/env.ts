@@ -1,0 +1,21 @@
+import type { Origin } from '../core/audit.ts';
+import type { Caller, Principal } from '../core/caller.ts';
+import type { Platform } from '../core/platform.ts';
+
+/** What handlers find on the context. */
+export interface AppEnv {
+  Variables: {
+    origin: Origin;
+    log: Platform['log'];
+  };
+}
+
+/** After `manage`: who was judged on D1's primary. */
+export interface ManagementEnv {
+  Variables: AppEnv['Variables'] & { caller: Caller };
+}
+
+/** After `identify`: who was judged as any key is. */
+export interface PrincipalEnv {
+  Variables: AppEnv['Variables'] & { principal: Principal };
+}

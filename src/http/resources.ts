@@ -1,0 +1,108 @@
+import type { ApiKeyResource } from '../contract/api_keys.ts';
+import { encodeCursor } from '../contract/fields.ts';
+import type { ServiceAccountResource } from '../contract/service_accounts.ts';
+import type { VerdictResource, WhoamiResource } from '../contract/verdict.ts';
+import type { Principal } from '../core/caller.ts';
+import type { Page } from '../core/page.ts';
+import { accountStatus, keyStatus, type ApiKey, type LastUse, type ServiceAccount } from '../core/records.ts';
+import type { Verdict } from '../verifier/verifier.ts';
+
+/** Records as the contract writes them. */
+
+export const timestampOf = (ms: number): string => new Date(ms).toISOString();
+const orNull = (ms: number | null): string | null => (ms === null ? null : timestampOf(ms));
+
+export function serviceAccountResource(account: ServiceAccount): ServiceAccountResource {
+  return {
+    id: account.id,
+    organizationId: account.organizationId,
+    name: account.name,
+    description: account.description,
+    permissions: [...account.permissions],
+    role: account.role,
+    status: accountStatus(account),
+    metadata: account.metadata,
+    createdAt: timestampOf(account.createdAt),
+    createdBy: account.createdBy,
+    updatedAt: timestampOf(account.updatedAt),
+    updatedBy: account.updatedBy,
+    disabledAt: orNull(account.disabledAt),
+  };
+}
+
+export function apiKeyResource(key: ApiKey, lastUse: LastUse | null, now: number): ApiKeyResource {
+  return {
+    id: key.id,
+    organizationId: key.organizationId,
+    serviceAccountId: key.serviceAccountId,
+    userId: key.userId,
+    name: key.name,
+    description: key.description,
+    environment: key.environment,
+    start: key.start,
+    fingerprint: key.fingerprint,
+    scopes: key.scopes === null ? null : [...key.scopes],
+    metadata: key.metadata,
+    status: keyStatus(key, now),
+    enabled: key.enabled,
+    createdAt: timestampOf(key.createdAt),
+    createdBy: key.createdBy,
+    updatedAt: timestampOf(key.updatedAt),
+    updatedBy: key.updatedBy,
+    expiresAt: orNull(key.expiresAt),
+    lastUsedAt: orNull(lastUse?.at ?? null),
+    lastUsedIp: lastUse?.ip ?? null,
+    lastUsedUserAgent: lastUse?.userAgent ?? null,
+    revokedAt: orNull(key.revokedAt),
+    revokedBy: key.revokedBy,
+    revocationReason: key.revocationReason,
+    rotatedFrom: key.rotatedFrom,
+    rotatedTo: key.rotatedTo,
+  };
+}
+
+/** A refusal after the look-up tells whose key it is, and nothing of what it could do. */
+export function verdictResource({ decision, source, ageSeconds }: Verdict): VerdictResource {
+  const knowledge = { source, ageSeconds };
+  if (!('record' in decision)) return { valid: false, code: decision.code, ...knowledge };
+  const { key, account, organization } = decision.record;
+  return {
+    valid: decision.code === 'VALID',
+    code: decision.code,
+    keyId: key.id,
+    organizationId: organization.id,
+    ...(account === null ? {} : { serviceAccountId: account.id }),
+    ...(key.userId === null ? {} : { userId: key.userId }),
+    name: key.name,
+    ...(decision.code === 'VALID'
+      ? { environment: key.environment, scopes: [...decision.scopes], metadata: key.metadata }
+      : {}),
+    ...(key.expiresAt === null ? {} : { expiresAt: timestampOf(key.expiresAt) }),
+    ...knowledge,
+  };
+}
+
+export function whoamiResource({ actor, organizationId, scopes, credential }: Principal): WhoamiResource {
+  const key = credential?.key;
+  return {
+    type: actor.type,
+    id: actor.id,
+    organizationId,
+    scopes: [...scopes],
+    key:
+      key === undefined
+        ? null
+        : { id: key.id, name: key.name, environment: key.environment, expiresAt: orNull(key.expiresAt) },
+  };
+}
+
+/** `{data, nextCursor}`: every list's shape. */
+export function pageResource<Item, Id extends string, Resource>(
+  page: Page<Item, Id>,
+  toResource: (item: Item) => Resource,
+): { data: Resource[]; nextCursor: string | null } {
+  return {
+    data: page.items.map(toResource),
+    nextCursor: page.next === null ? null : encodeCursor(page.next),
+  };
+}

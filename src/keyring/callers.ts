@@ -1,0 +1,62 @@
+import type { Origin } from '../core/audit.ts';
+import { isNamed, holderOf, rootOf, type Caller } from '../core/caller.ts';
+import { decide, LIVE } from '../core/decide.ts';
+import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
+import type { Platform } from '../core/platform.ts';
+import type { KeyRecord, Organization } from '../core/records.ts';
+import { accept, refuse, type Result } from '../core/refusal.ts';
+import type { RootKeys } from '../core/root_keys.ts';
+import { digestOf, parseSecret } from '../core/secret.ts';
+import type { KeyStore } from '../store/keys.ts';
+import type { OrganizationStore } from '../store/organizations.ts';
+
+/** Who may manage: judged on D1's primary at every call, so that a revoked administrator can do nothing, at once. */
+export class Callers {
+  readonly #organizations: OrganizationStore;
+  readonly #keys: KeyStore;
+  readonly #rootKeys: RootKeys;
+  readonly #platform: Platform;
+
+  constructor(organizations: OrganizationStore, keys: KeyStore, rootKeys: RootKeys, platform: Platform) {
+    this.#organizations = organizations;
+    this.#keys = keys;
+    this.#rootKeys = rootKeys;
+    this.#platform = platform;
+  }
+
+  /**
+   * The caller behind a credential, by one D1 query. `organization` is what it named, by id or slug; null: its own, or
+   * the default one for root.
+   */
+  async identify(credential: string, organization: string | null, origin: Origin): Promise<Result<Caller>> {
+    const digest = await digestOf(credential);
+    if (await this.#rootKeys.match(digest))
+      return this.#root(organization ?? DEFAULT_ORGANIZATION_ID, origin);
+    if (parseSecret(credential) === null) return refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
+    const record = await this.#keys.record(digest, this.#platform.clock());
+    const caller = this.#holder(record, origin);
+    return caller.ok && !isNamed(caller.value.organization, organization)
+      ? refuse({ kind: 'not_found', what: 'organization' })
+      : caller;
+  }
+
+  /** The same caller as it stands now, or why it may no longer call. */
+  async refresh(caller: Caller): Promise<Result<Caller>> {
+    const { credential, organization, origin } = caller;
+    if (credential === null) return this.#root(organization.id, origin);
+    return this.#holder(await this.#keys.recordOf(credential.key.id, this.#platform.clock()), origin);
+  }
+
+  async #root(idOrSlug: string, origin: Origin): Promise<Result<Caller>> {
+    const organization: Organization | null = await this.#organizations.find(idOrSlug);
+    return organization === null
+      ? refuse({ kind: 'not_found', what: 'organization' })
+      : accept({ ...rootOf(organization.id), organization, origin });
+  }
+
+  #holder(record: KeyRecord | null, origin: Origin): Result<Caller> {
+    const decision = decide(record, LIVE, this.#platform.clock());
+    if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
+    return accept({ ...holderOf(decision), organization: decision.record.organization, origin });
+  }
+}

@@ -1,0 +1,202 @@
+import { MAX_ROWS_EXAMINED } from '../core/constants.ts';
+import type { KeyId, OrganizationId, ServiceAccountId } from '../core/id.ts';
+import { pageOf, type Page, type PageRequest } from '../core/page.ts';
+import type { ApiKey, KeyRecord, KeyStatus, LastUse } from '../core/records.ts';
+import type { Digest, Environment } from '../core/secret.ts';
+import { reaching } from './faults.ts';
+import { type ApiKeyRow, type KeyRecordRow, pageRows, toApiKey, toKeyRecord, toLastUse } from './rows.ts';
+
+/** A key as it is shown: with its latest use, and revoked where its account was deleted. */
+const KEYS = `SELECT k.id, k.organization_id, k.service_account_id, k.user_id, k.name, k.description, k.environment,
+    k.start, k.fingerprint, k.scopes, k.metadata, k.enabled, k.created_at, k.created_by, k.updated_at, k.updated_by,
+    k.expires_at, coalesce(k.revoked_at, a.deleted_at) AS revoked_at,
+    CASE WHEN k.revoked_at IS NULL AND a.deleted_at IS NOT NULL THEN a.updated_by ELSE k.revoked_by END AS revoked_by,
+    k.revocation_reason, k.rotated_from, k.rotated_to, k.deleted_at, k.revision,
+    u.last_used_at, u.last_used_ip, u.last_used_user_agent
+  FROM api_keys k
+  LEFT JOIN service_accounts a ON a.id = k.service_account_id
+  LEFT JOIN key_usage u ON u.key_id = k.id`;
+
+/** A key, its account and its organization by their primary keys, and how far along the changes this is. */
+const RECORDS = `SELECT k.id, k.digest, k.user_id, k.name, k.environment, k.scopes, k.metadata, k.enabled, k.expires_at,
+    coalesce(k.revoked_at, a.deleted_at) AS revoked_at, k.revision,
+    a.id AS account_id, a.permissions AS account_permissions, a.role AS account_role,
+    a.disabled_at AS account_disabled_at, a.revision AS account_revision,
+    o.id AS organization_id, o.slug AS organization_slug, o.key_prefix AS organization_key_prefix,
+    o.personal_key_permissions AS organization_personal_key_permissions,
+    o.max_key_lifetime AS organization_max_key_lifetime, o.revision AS organization_revision,
+    (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
+  FROM api_keys k
+  JOIN organizations o ON o.id = k.organization_id AND o.deleted_at IS NULL
+  LEFT JOIN service_accounts a ON a.id = k.service_account_id`;
+
+/** What a status means in SQL; the same as `keyStatus`. ?6 is the time now. */
+const STATUS_FILTERS: Record<KeyStatus, string> = {
+  revoked: 'coalesce(k.revoked_at, a.deleted_at) IS NOT NULL',
+  disabled: 'coalesce(k.revoked_at, a.deleted_at) IS NULL AND k.enabled = 0',
+  expired: 'coalesce(k.revoked_at, a.deleted_at) IS NULL AND k.enabled = 1 AND k.expires_at <= ?6',
+  active:
+    'coalesce(k.revoked_at, a.deleted_at) IS NULL AND k.enabled = 1 AND (k.expires_at IS NULL OR k.expires_at > ?6)',
+};
+
+export interface ShownKey {
+  readonly key: ApiKey;
+  readonly lastUse: LastUse | null;
+}
+
+export interface KeyFilter {
+  readonly serviceAccountId?: ServiceAccountId | undefined;
+  readonly userId?: string | undefined;
+  readonly environment?: Environment | undefined;
+  readonly status?: KeyStatus | undefined;
+}
+
+/** Sorts after every id: base62 ends with `z`. */
+const AFTER_EVERY_ID = 'key_~';
+
+const idOf = ({ key }: ShownKey): KeyId => key.id;
+
+const shown = (row: ApiKeyRow): ShownKey => ({ key: toApiKey(row), lastUse: toLastUse(row) });
+
+export class KeyStore {
+  readonly #db: D1Database;
+
+  constructor(db: D1Database) {
+    this.#db = db;
+  }
+
+  /** The organization's key of this id, unless it was deleted. */
+  async find(organizationId: OrganizationId, id: KeyId): Promise<ShownKey | null> {
+    const row = await reaching(() =>
+      this.#db
+        .prepare(`${KEYS} WHERE k.id = ? AND k.organization_id = ? AND k.deleted_at IS NULL`)
+        .bind(id, organizationId)
+        .first<ApiKeyRow>(),
+    );
+    return row === null ? null : shown(row);
+  }
+
+  /** The record behind a digest, deleted keys' included, from D1's primary. `readAt` is the time now. */
+  async record(digest: Digest, readAt: number): Promise<KeyRecord | null> {
+    const row = await reaching(() =>
+      this.#db.prepare(`${RECORDS} WHERE k.digest = ?`).bind(digest).first<KeyRecordRow>(),
+    );
+    return row === null ? null : toKeyRecord(row, readAt);
+  }
+
+  /** The record of a key by its id; otherwise as {@link record}. */
+  async recordOf(id: KeyId, readAt: number): Promise<KeyRecord | null> {
+    const row = await reaching(() => this.readRecord(id).first<KeyRecordRow>());
+    return row === null ? null : toKeyRecord(row, readAt);
+  }
+
+  /** Reads a {@link KeyRecordRow}, for use within a batch. */
+  readRecord(id: KeyId): D1PreparedStatement {
+    return this.#db.prepare(`${RECORDS} WHERE k.id = ?`).bind(id);
+  }
+
+  /**
+   * The organization's keys that pass a filter, newest first. Account and person have an index; environment and status
+   * look at no more than a bounded number of keys, so a page may be short and still not be the last.
+   */
+  async list(
+    organizationId: OrganizationId,
+    filter: KeyFilter,
+    { before, limit }: PageRequest<KeyId>,
+    now: number,
+  ): Promise<Page<ShownKey, KeyId>> {
+    const owned = [
+      'k.organization_id = ?1',
+      ...(filter.serviceAccountId === undefined ? [] : ['k.service_account_id = ?2']),
+      ...(filter.userId === undefined ? [] : ['k.user_id = ?3']),
+      'k.id < ?4',
+      'k.deleted_at IS NULL',
+    ].join(' AND ');
+    const matching = [
+      ...(filter.environment === undefined ? [] : ['k.environment = ?5']),
+      ...(filter.status === undefined ? [] : [STATUS_FILTERS[filter.status]]),
+    ];
+    const owner = [
+      organizationId,
+      filter.serviceAccountId ?? null,
+      filter.userId ?? null,
+      before ?? AFTER_EVERY_ID,
+    ];
+    const page = (conditions: string): D1PreparedStatement =>
+      this.#db
+        .prepare(`${KEYS} WHERE ${owned}${conditions} ORDER BY k.id DESC LIMIT ?7`)
+        .bind(...owner, filter.environment ?? null, now, limit + 1);
+
+    if (matching.length === 0) {
+      const { results } = await reaching(() => page('').all<ApiKeyRow>());
+      return pageOf(results.map(shown), limit, idOf);
+    }
+    const horizon = `SELECT k.id FROM api_keys k WHERE ${owned} ORDER BY k.id DESC LIMIT 1 OFFSET ${MAX_ROWS_EXAMINED - 1}`;
+    const { rows, lastExamined } = pageRows(
+      await reaching(() =>
+        this.#db.batch([
+          page(` AND k.id >= coalesce((${horizon}), '') AND ${matching.join(' AND ')}`),
+          this.#db.prepare(horizon).bind(...owner),
+        ]),
+      ),
+    );
+    return pageOf(rows.map(shown), limit, idOf, lastExamined);
+  }
+
+  insert(key: ApiKey, digest: Digest): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `INSERT INTO api_keys (id, organization_id, service_account_id, user_id, name, description, environment, digest,
+           start, fingerprint, scopes, metadata, enabled, created_at, created_by, updated_at, updated_by, expires_at, revision)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)`,
+      )
+      .bind(
+        key.id,
+        key.organizationId,
+        key.serviceAccountId,
+        key.userId,
+        key.name,
+        key.description,
+        key.environment,
+        digest,
+        key.start,
+        key.fingerprint,
+        key.scopes === null ? null : JSON.stringify(key.scopes),
+        JSON.stringify(key.metadata),
+        key.enabled ? 1 : 0,
+        key.createdAt,
+        key.createdBy,
+        key.updatedAt,
+        key.updatedBy,
+        key.expiresAt,
+        key.revision,
+      );
+  }
+
+  /** Writes all that can change of a key, and its next revision. */
+  update(key: ApiKey): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE api_keys SET name = ?2, description = ?3, scopes = ?4, metadata = ?5, enabled = ?6, updated_at = ?7,
+           updated_by = ?8, expires_at = ?9, revoked_at = ?10, revoked_by = ?11, revocation_reason = ?12,
+           deleted_at = ?13, revision = revision + 1
+         WHERE id = ?1 AND revision = ?14`,
+      )
+      .bind(
+        key.id,
+        key.name,
+        key.description,
+        key.scopes === null ? null : JSON.stringify(key.scopes),
+        JSON.stringify(key.metadata),
+        key.enabled ? 1 : 0,
+        key.updatedAt,
+        key.updatedBy,
+        key.expiresAt,
+        key.revokedAt,
+        key.revokedBy,
+        key.revocationReason,
+        key.deletedAt,
+        key.revision,
+      );
+  }
+}

@@ -1,0 +1,66 @@
+import { CLOCK_TOLERANCE_MS, IN_FLIGHT_SECONDS } from '../core/constants.ts';
+import type { Floors } from '../core/floors.ts';
+import type { Platform } from '../core/platform.ts';
+import type { KeyRecord } from '../core/records.ts';
+import type { Digest } from '../core/secret.ts';
+import type { RecordCache } from '../store/cache.ts';
+import type { KeyStore } from '../store/keys.ts';
+
+export interface Found {
+  readonly record: KeyRecord | null;
+  readonly source: 'kv' | 'd1';
+  /** How old the knowledge behind this is, in milliseconds. */
+  readonly ageMs: number;
+}
+
+/** How long after its reading a record may still be used, so that its verdict is out within the bound. */
+export function usableMs(maxStalenessSeconds: number): number {
+  return Math.max(0, maxStalenessSeconds - IN_FLIGHT_SECONDS) * 1_000;
+}
+
+/** From a digest to a record: KV if what it holds is young enough, else D1's primary. */
+export class Lookup {
+  readonly #cache: RecordCache;
+  readonly #keys: KeyStore;
+  readonly #floors: Floors;
+  readonly #usableMs: number;
+  readonly #platform: Platform;
+
+  /** `usable` is the oldest, in milliseconds, that a cached record may be. */
+  constructor(cache: RecordCache, keys: KeyStore, floors: Floors, usable: number, platform: Platform) {
+    this.#cache = cache;
+    this.#keys = keys;
+    this.#floors = floors;
+    this.#usableMs = usable;
+    this.#platform = platform;
+  }
+
+  /**
+   * The record of a digest, reflecting every change made more than `maxAgeMs` ago, or the deployment's bound if that is
+   * tighter. One KV read, and one D1 query where KV does not do. Throws `Unavailable` when D1 is needed and out of reach.
+   */
+  async find(digest: Digest, maxAgeMs = Infinity): Promise<Found> {
+    const oldest = Math.min(maxAgeMs, this.#usableMs);
+    return (oldest > 0 ? await this.#fromCache(digest, oldest) : null) ?? this.#fromDatabase(digest);
+  }
+
+  async #fromCache(digest: Digest, oldestMs: number): Promise<Found | null> {
+    try {
+      const record = await this.#cache.get(digest);
+      if (record === null || !this.#floors.permit(record)) return null;
+      const ageMs = this.#platform.clock() - record.readAt;
+      if (ageMs > oldestMs || ageMs < -CLOCK_TOLERANCE_MS) return null;
+      return { record, source: 'kv', ageMs: Math.max(0, ageMs) };
+    } catch (error) {
+      this.#platform.log({ level: 'warn', event: 'kv_read_failed', error: String(error) });
+      return null;
+    }
+  }
+
+  async #fromDatabase(digest: Digest): Promise<Found> {
+    const startedAt = this.#platform.clock();
+    const record = await this.#keys.record(digest, startedAt);
+    if (record !== null && this.#usableMs > 0) this.#platform.background(this.#cache.put(digest, record));
+    return { record, source: 'd1', ageMs: this.#platform.clock() - startedAt };
+  }
+}

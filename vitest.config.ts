@@ -1,0 +1,40 @@
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
+import { defineConfig } from 'vitest/config';
+
+/** Known to the tests alone; what the Worker is given where a deployment would have its secret. */
+const ROOT_KEY = 'test-root-key-0123456789-abcdefghijklmnop';
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: './wrangler.toml' },
+            miniflare: {
+              bindings: {
+                TEST_MIGRATIONS: await readD1Migrations('./migrations'),
+                MINTMARK_ROOT_KEY: ROOT_KEY,
+              },
+            },
+          }),
+        ],
+        test: {
+          name: 'workerd',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/scripts/**', 'test/node/**'],
+          setupFiles: ['./test/support/migrate.ts'],
+        },
+      },
+      {
+        test: {
+          name: 'node',
+          include: ['test/scripts/**/*.test.ts', 'test/node/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+});
