@@ -1,42 +1,42 @@
 -- The whole schema, as it stands after every migration. A test holds the two equal.
 --
 -- Times are integers of epoch milliseconds. Ids are text that sorts by creation: org_…, sa_…, key_…, evt_….
--- A revision counts a row's changes; a change names the revision that it was judged by, and is refused whole if
--- the row has moved on. Rows are never removed: a deleted one keeps its audit trail, and lets a dead key be told
--- from one that never was. Columns that hold JSON are checked to be JSON.
+-- A principal is `root`, `system`, an account's id or a user's id. A revision counts a row's changes; a change names
+-- the revision that it was judged by, and is refused whole if the row has moved on. Rows are never removed: a deleted
+-- one keeps its audit trail, and lets a dead key be told from one that never was.
 
 -- A tenant. All that one organization has is invisible to every other.
 CREATE TABLE organizations (
-  id TEXT NOT NULL PRIMARY KEY,
-  slug TEXT NOT NULL UNIQUE,                -- a readable name for headers and bindings
-  name TEXT NOT NULL,
+  id TEXT NOT NULL PRIMARY KEY,             -- org_…
+  slug TEXT NOT NULL UNIQUE,                -- a readable name, for headers and bindings
+  name TEXT NOT NULL,                       -- for people
   key_prefix TEXT NOT NULL,                 -- the brand that new keys begin with
-  personal_key_permissions TEXT NOT NULL CHECK (json_valid(personal_key_permissions)), -- the ceiling of keys of people: a list of scopes
+  personal_key_permissions TEXT NOT NULL CHECK (json_valid(personal_key_permissions)), -- a list of scopes: the ceiling of keys of people
   max_key_lifetime TEXT,                    -- a duration such as 90d; null: keys need not expire
-  created_at INTEGER NOT NULL,
-  created_by TEXT NOT NULL,                 -- a principal: root, system, an account's id or a user's id
-  updated_at INTEGER NOT NULL,
-  updated_by TEXT NOT NULL,
-  deleted_at INTEGER,
-  revision INTEGER NOT NULL
+  created_at INTEGER NOT NULL,              -- when it was made
+  created_by TEXT NOT NULL,                 -- by which principal
+  updated_at INTEGER NOT NULL,              -- when it last changed
+  updated_by TEXT NOT NULL,                 -- by which principal
+  deleted_at INTEGER,                       -- set: nothing of it can be used or seen
+  revision INTEGER NOT NULL                 -- counts its changes, from 1
 ) STRICT, WITHOUT ROWID;
 
--- Who owns keys that no person owns: a deployment, a job, another service.
+-- Who owns the keys that no person owns: a deployment, a job, another service.
 CREATE TABLE service_accounts (
-  id TEXT NOT NULL PRIMARY KEY,
-  organization_id TEXT NOT NULL REFERENCES organizations (id),
-  name TEXT NOT NULL,
-  description TEXT,
+  id TEXT NOT NULL PRIMARY KEY,             -- sa_…
+  organization_id TEXT NOT NULL REFERENCES organizations (id), -- whose it is
+  name TEXT NOT NULL,                       -- for people; unique among the organization's living accounts
+  description TEXT,                         -- for people
   permissions TEXT NOT NULL CHECK (json_valid(permissions)), -- a list of scopes
   role TEXT CHECK (role IN ('admin', 'member', 'reader')),   -- adds a bundle of management scopes
   metadata TEXT NOT NULL CHECK (json_valid(metadata)),       -- the application's own JSON object
-  created_at INTEGER NOT NULL,
-  created_by TEXT NOT NULL,
-  updated_at INTEGER NOT NULL,
-  updated_by TEXT NOT NULL,
+  created_at INTEGER NOT NULL,              -- when it was made
+  created_by TEXT NOT NULL,                 -- by which principal
+  updated_at INTEGER NOT NULL,              -- when it last changed
+  updated_by TEXT NOT NULL,                 -- by which principal; of a deleted one: who deleted it
   disabled_at INTEGER,                      -- set: its keys are refused for as long
   deleted_at INTEGER,                       -- set: its keys are revoked for good
-  revision INTEGER NOT NULL
+  revision INTEGER NOT NULL                 -- counts its changes, from 1
 ) STRICT, WITHOUT ROWID;
 
 -- A name is taken by the living only.
@@ -46,31 +46,31 @@ CREATE INDEX service_accounts_list ON service_accounts (organization_id, id) WHE
 
 -- A key, without its secret.
 CREATE TABLE api_keys (
-  id TEXT NOT NULL PRIMARY KEY,
-  organization_id TEXT NOT NULL REFERENCES organizations (id),
-  service_account_id TEXT REFERENCES service_accounts (id),
-  user_id TEXT,                             -- the application's own name of a person
-  name TEXT NOT NULL,
-  description TEXT,
-  environment TEXT NOT NULL CHECK (environment IN ('live', 'test')),
+  id TEXT NOT NULL PRIMARY KEY,             -- key_…
+  organization_id TEXT NOT NULL REFERENCES organizations (id), -- whose it is
+  service_account_id TEXT REFERENCES service_accounts (id),    -- the account that owns it, or null
+  user_id TEXT,                             -- else the person who does, by the application's own identifier
+  name TEXT NOT NULL,                       -- for people
+  description TEXT,                         -- for people
+  environment TEXT NOT NULL CHECK (environment IN ('live', 'test')), -- what it is for; part of its secret
   digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64), -- SHA-256 of the secret, in hexadecimal
   start TEXT NOT NULL,                      -- brand, environment and first four random characters
   fingerprint TEXT NOT NULL,                -- last four characters
   scopes TEXT CHECK (json_valid(scopes)),   -- a list of scopes; null: the key follows its account
-  metadata TEXT NOT NULL CHECK (json_valid(metadata)),
-  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
-  created_at INTEGER NOT NULL,
-  created_by TEXT NOT NULL,
-  updated_at INTEGER NOT NULL,
-  updated_by TEXT NOT NULL,
-  expires_at INTEGER,                       -- null: never
-  revoked_at INTEGER,                       -- a deleted account revokes its keys without a write to them
-  revoked_by TEXT,
-  revocation_reason TEXT,
+  metadata TEXT NOT NULL CHECK (json_valid(metadata)), -- the application's own JSON object
+  enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),  -- 0: refused for as long
+  created_at INTEGER NOT NULL,              -- when it was minted
+  created_by TEXT NOT NULL,                 -- by which principal
+  updated_at INTEGER NOT NULL,              -- when it last changed
+  updated_by TEXT NOT NULL,                 -- by which principal
+  expires_at INTEGER,                       -- refused from then on; null: never
+  revoked_at INTEGER,                       -- set: refused for good; a deleted account revokes its keys without a write to them
+  revoked_by TEXT,                          -- by which principal
+  revocation_reason TEXT,                   -- what they said
   rotated_from TEXT,                        -- the key that this one succeeds
   rotated_to TEXT,                          -- the key that succeeds this one
   deleted_at INTEGER,                       -- set: out of the lists
-  revision INTEGER NOT NULL,
+  revision INTEGER NOT NULL,                -- counts its changes, from 1
   CHECK ((service_account_id IS NULL) <> (user_id IS NULL))
 ) STRICT, WITHOUT ROWID;
 
@@ -81,42 +81,42 @@ CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id, id) WHERE d
 
 -- The latest valid use of each key that has one. Best effort, and apart from the keys: a use is no change to a key.
 CREATE TABLE key_usage (
-  key_id TEXT NOT NULL PRIMARY KEY REFERENCES api_keys (id),
-  last_used_at INTEGER NOT NULL,
-  last_used_ip TEXT,
-  last_used_user_agent TEXT
+  key_id TEXT NOT NULL PRIMARY KEY REFERENCES api_keys (id), -- which key
+  last_used_at INTEGER NOT NULL,            -- when
+  last_used_ip TEXT,                        -- from which address, if known
+  last_used_user_agent TEXT                 -- with which client, if known
 ) STRICT, WITHOUT ROWID;
 
 -- Who did what, written in the same transaction as what was done.
 CREATE TABLE audit_events (
-  id TEXT NOT NULL PRIMARY KEY,             -- made by the writer, so that a repeated batch is recognised
-  organization_id TEXT NOT NULL REFERENCES organizations (id),
-  at INTEGER NOT NULL,
-  action TEXT NOT NULL,                     -- such as api_key.revoked
-  actor_type TEXT NOT NULL CHECK (actor_type IN ('root', 'service_account', 'user', 'system')),
-  actor_id TEXT NOT NULL,
+  id TEXT NOT NULL PRIMARY KEY,             -- evt_…, made by the writer, so that a repeated batch is recognised
+  organization_id TEXT NOT NULL REFERENCES organizations (id), -- where
+  at INTEGER NOT NULL,                      -- when
+  action TEXT NOT NULL,                     -- what, such as api_key.revoked
+  actor_type TEXT NOT NULL CHECK (actor_type IN ('root', 'service_account', 'user', 'system')), -- what kind of principal did it
+  actor_id TEXT NOT NULL,                   -- which principal
   credential_id TEXT,                       -- the key that was presented; null for root
-  target_type TEXT NOT NULL,
-  target_id TEXT NOT NULL,
-  request_id TEXT NOT NULL,
-  ip TEXT,
-  user_agent TEXT,
+  target_type TEXT NOT NULL,                -- what kind of thing it was done to
+  target_id TEXT NOT NULL,                  -- which
+  request_id TEXT NOT NULL,                 -- the request's X-Request-Id
+  ip TEXT,                                  -- the request's address, if known
+  user_agent TEXT,                          -- the request's User-Agent, if any
   changes TEXT NOT NULL CHECK (json_valid(changes)) -- {field: {from, to}}, never a secret
 ) STRICT, WITHOUT ROWID;
 
 -- One row for each change to an organization, an account or a key, in the order of commits. A cached record says
--- how far along this table it was read. AUTOINCREMENT never gives a number twice.
+-- how far along this table it was read.
 CREATE TABLE changes (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,    -- never given twice, even after old rows are pruned
   subject TEXT NOT NULL,                    -- the id of what changed
-  at INTEGER NOT NULL
+  at INTEGER NOT NULL                       -- when
 ) STRICT;
 
 -- Never holds a row. Inserting into it is how a batch says what must be true: the constraint that fails aborts the
 -- whole transaction, and its name says why.
 CREATE TABLE assertions (
-  caller_live INTEGER CONSTRAINT caller_live CHECK (caller_live IS NULL),
-  target_unchanged INTEGER CONSTRAINT target_unchanged CHECK (target_unchanged IS NULL)
+  caller_live INTEGER CONSTRAINT caller_live CHECK (caller_live IS NULL),                -- the caller may still call
+  target_unchanged INTEGER CONSTRAINT target_unchanged CHECK (target_unchanged IS NULL)  -- what was judged is as it was
 ) STRICT;
 
 -- The organization that always exists.

@@ -42,10 +42,11 @@ export type Outcome =
 
 type Table = 'organizations' | 'service_accounts' | 'api_keys';
 
+/** Expiry is judged by the later of the edge's clock and D1's: a batch may have waited on its way. */
 const CALLER_LIVE = `INSERT INTO assertions (caller_live) SELECT 0 WHERE NOT EXISTS (
   SELECT 1 FROM api_keys k JOIN organizations o ON o.id = k.organization_id
   LEFT JOIN service_accounts a ON a.id = k.service_account_id
-  WHERE k.id = ?1 AND k.revision = ?2 AND (k.expires_at IS NULL OR k.expires_at > ?3)
+  WHERE k.id = ?1 AND k.revision = ?2 AND (k.expires_at IS NULL OR k.expires_at > max(?3, unixepoch('subsec') * 1000))
     AND a.revision IS ?4 AND o.revision = ?5)`;
 
 /** What SQLite calls the constraints that a batch may break, and what each means. */

@@ -1,0 +1,186 @@
+import { env } from 'cloudflare:workers';
+
+import { readConfig } from '../../src/config.ts';
+import type { LogEntry, Platform } from '../../src/core/platform.ts';
+import { createApp } from '../../src/http/app.ts';
+import { createServices } from '../../src/services.ts';
+import { wrapD1, type D1Hooks } from './d1.ts';
+import { wrapKv, type KvHooks } from './kv.ts';
+
+export const ROOT_KEY = env.MINTMARK_ROOT_KEY;
+
+/** Everything that was asked of D1 and KV. */
+export interface Io {
+  /** Round trips to D1, each with its statements and what they cost. */
+  readonly d1: { sql: readonly string[]; rowsRead: number; rowsWritten: number }[];
+  readonly kv: { operation: 'get' | 'put' | 'delete'; name: string }[];
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  /** The JSON of the answer; `undefined` where it has none. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads answers as any client does: untyped
+  readonly body: any;
+}
+
+interface CallOptions {
+  /** Sent as a Bearer token: the root key unless told otherwise, null for none. */
+  readonly credential?: string | null;
+  /** Written as JSON, unless it is text or a stream, which is sent as it is. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The service over the real D1 and KV of the test's file, as one isolate: with a clock that a test can move, sleeps that
+ * end when the clock reaches them, and hooks around the bindings. Two of them share storage and nothing else.
+ */
+export class TestService {
+  readonly io: Io = { d1: [], kv: [] };
+  readonly logs: LogEntry[] = [];
+  readonly d1Hooks: D1Hooks = {};
+  readonly kvHooks: KvHooks = {};
+  readonly app: ReturnType<typeof createApp>;
+  #offsetMs = 0;
+  readonly #background = new Set<Promise<unknown>>();
+  readonly #sleepers: { until: number; wake: () => void }[] = [];
+
+  constructor(variables: Readonly<Record<string, unknown>> = {}) {
+    const db = wrapD1(env.DB, {
+      before: (sql) => this.d1Hooks.before?.(sql),
+      beforeBatch: async () => this.d1Hooks.beforeBatch?.(),
+      rewrite: (statements, raw) => this.d1Hooks.rewrite?.(statements, raw) ?? statements,
+      after: (sql, results) => {
+        this.io.d1.push({
+          sql,
+          rowsRead: results.reduce((sum, { meta }) => sum + meta.rows_read, 0),
+          rowsWritten: results.reduce((sum, { meta }) => sum + meta.rows_written, 0),
+        });
+        this.d1Hooks.after?.(sql, results);
+      },
+    });
+    const cache = wrapKv(env.CACHE, {
+      before: (operation, name) => {
+        this.io.kv.push({ operation, name });
+        this.kvHooks.before?.(operation, name);
+      },
+    });
+    const platform: Platform = {
+      clock: () => this.now(),
+      random: (bytes) => crypto.getRandomValues(bytes),
+      background: (work) => {
+        const settled: Promise<unknown> = work
+          .catch((error: unknown) => this.logs.push({ level: 'warn', event: 'background_failed', error }))
+          .finally(() => this.#background.delete(settled));
+        this.#background.add(settled);
+      },
+      sleep: (ms) => new Promise((resolve) => this.#sleepers.push({ until: this.now() + ms, wake: resolve })),
+      log: (entry) => this.logs.push(entry),
+    };
+    const read = readConfig({ ...env, DB: db, CACHE: cache, ...variables });
+    if ('faults' in read) throw new Error(JSON.stringify(read.faults));
+    this.app = createApp(createServices(read.config, platform));
+  }
+
+  now(): number {
+    return Date.now() + this.#offsetMs;
+  }
+
+  /** Moves this isolate's clock on, and wakes what slept until then. */
+  async advance(ms: number): Promise<void> {
+    this.#offsetMs += ms;
+    const due = this.#sleepers.filter(({ until }) => until <= this.now());
+    for (const sleeper of due) {
+      this.#sleepers.splice(this.#sleepers.indexOf(sleeper), 1);
+      sleeper.wake();
+    }
+    await this.settle();
+  }
+
+  /** Ends what sleeps without waking it, as the platform ends background work that takes too long. */
+  dropSleepers(): void {
+    this.#sleepers.length = 0;
+    this.#background.clear();
+  }
+
+  /** Waits for the work that goes on after answers, but for what sleeps. */
+  async settle(): Promise<void> {
+    while (this.#background.size > this.#sleepers.length) {
+      await Promise.race([...this.#background, new Promise((resolve) => setTimeout(resolve, 1))]);
+    }
+  }
+
+  /** Runs something and tells what it asked of D1 and KV, its background work included. */
+  async ioOf(action: () => Promise<unknown>): Promise<Io> {
+    await this.settle();
+    const before = { d1: this.io.d1.length, kv: this.io.kv.length };
+    await action();
+    await this.settle();
+    return { d1: this.io.d1.slice(before.d1), kv: this.io.kv.slice(before.kv) };
+  }
+
+  async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
+    const { credential = ROOT_KEY, body, headers = {} } = options;
+    const sent = new Headers(headers);
+    if (credential !== null) sent.set('Authorization', `Bearer ${credential}`);
+    const isRaw = typeof body === 'string' || body instanceof ReadableStream || body instanceof Uint8Array;
+    if (body !== undefined && !sent.has('Content-Type')) sent.set('Content-Type', 'application/json');
+    const response = await this.app.request(path, {
+      method,
+      headers: sent,
+      ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const isJson = /json/.test(response.headers.get('Content-Type') ?? '');
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      body: isJson ? JSON.parse(text) : undefined,
+    };
+  }
+
+  /** A new service account; its name is unique unless told. */
+  async account(fields: Record<string, unknown> = {}): Promise<{ id: string }> {
+    const answer = await this.call('POST', '/v1/service-accounts', {
+      body: { name: `account ${crypto.randomUUID()}`, ...fields },
+    });
+    if (answer.status !== 201) throw new Error(answer.text);
+    return answer.body;
+  }
+
+  /** A new key, of a new account unless `serviceAccountId` or `userId` is among the fields. */
+  async key(
+    fields: Record<string, unknown> = {},
+    account: Record<string, unknown> = {},
+  ): Promise<{ key: { id: string; serviceAccountId: string }; secret: string }> {
+    const owner =
+      'serviceAccountId' in fields || 'userId' in fields
+        ? {}
+        : { serviceAccountId: (await this.account(account)).id };
+    const answer = await this.call('POST', '/v1/api-keys', { body: { name: 'a key', ...owner, ...fields } });
+    if (answer.status !== 201) throw new Error(answer.text);
+    return answer.body;
+  }
+
+  /** The verdict on a key, with whatever else is asked. */
+  async verify(key: string, fields: Record<string, unknown> = {}): Promise<Answer['body']> {
+    const answer = await this.call('POST', '/v1/api-keys/verify', { body: { key, ...fields } });
+    if (answer.status !== 200) throw new Error(answer.text);
+    return answer.body;
+  }
+}
+
+/** Every row of every table, as text: to see that nothing changed, or that a secret is nowhere. */
+export async function dumpTables(): Promise<Record<string, string>> {
+  const { results: tables } = await env.DB.prepare(
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_cf_%'",
+  ).all<{ name: string }>();
+  const dump: Record<string, string> = {};
+  for (const { name } of tables) {
+    dump[name] = JSON.stringify((await env.DB.prepare(`SELECT * FROM ${name}`).all()).results);
+  }
+  return dump;
+}
