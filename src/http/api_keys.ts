@@ -16,10 +16,11 @@ import { json, noBody, noQuery, query } from './input.ts';
 import { problem } from './problem.ts';
 import { apiKeyResource, pageResource, timestampOf } from './resources.ts';
 
-/** /v1/api-keys, but for verification. */
+/** /v1/api-keys, but for verification, which is routed before it and asks for another kind of caller. */
 export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, clock: () => number) {
   return new Hono<ManagementEnv>()
-    .post('/', manage, readBody, noQuery, json(newKey), async (c) => {
+    .use(manage)
+    .post('/', readBody, noQuery, json(newKey), async (c) => {
       const { serviceAccountId, userId = '', ...input } = c.req.valid('json');
       const owner: Owner = serviceAccountId === undefined ? { userId } : { serviceAccountId };
       const minted = await keys.mint(c.get('caller'), owner, input);
@@ -27,25 +28,25 @@ export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, cl
       const { key, secret } = minted.value.value;
       return c.json({ key: apiKeyResource(key, null, clock()), secret } satisfies MintedKeyResource, 201);
     })
-    .get('/', manage, query(keyQuery), async (c) => {
+    .get('/', query(keyQuery), async (c) => {
       const { limit, cursor = null, ...filter } = c.req.valid('query');
       const page = await keys.list(c.get('caller'), filter, { limit, before: cursor });
       if (!page.ok) return problem(c, page.refusal);
       return c.json(pageResource(page.value, ({ key, lastUse }) => apiKeyResource(key, lastUse, clock())));
     })
-    .get('/:id', manage, noQuery, async (c) => {
+    .get('/:id', noQuery, async (c) => {
       const found = await keys.get(c.get('caller'), c.req.param('id'));
       if (!found.ok) return problem(c, found.refusal);
       return c.json(apiKeyResource(found.value.key, found.value.lastUse, clock()));
     })
-    .patch('/:id', manage, readBody, noQuery, json(keyPatch), async (c) => {
+    .patch('/:id', readBody, noQuery, json(keyPatch), async (c) => {
       const updated = await keys.update(c.get('caller'), c.req.param('id'), c.req.valid('json'));
       if (!updated.ok) return problem(c, updated.refusal);
       const { value, effectiveBy } = updated.value;
       tellEffectiveBy(c, effectiveBy);
       return c.json(apiKeyResource(value.key, value.lastUse, clock()));
     })
-    .post('/:id/revoke', manage, readBody, noQuery, json(revocation), async (c) => {
+    .post('/:id/revoke', readBody, noQuery, json(revocation), async (c) => {
       const { reason = null } = c.req.valid('json');
       const revoked = await keys.revoke(c.get('caller'), c.req.param('id'), reason);
       if (!revoked.ok) return problem(c, revoked.refusal);
@@ -56,7 +57,7 @@ export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, cl
         effectiveBy: timestampOf(effectiveBy ?? clock()),
       } satisfies RevokedKeyResource);
     })
-    .delete('/:id', manage, readBody, noQuery, noBody, async (c) => {
+    .delete('/:id', readBody, noQuery, noBody, async (c) => {
       const removed = await keys.remove(c.get('caller'), c.req.param('id'));
       if (!removed.ok) return problem(c, removed.refusal);
       tellEffectiveBy(c, removed.value.effectiveBy);

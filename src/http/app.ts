@@ -78,8 +78,7 @@ function failure(error: Error, c: Context<AppEnv>): Response {
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 function methodsOf(app: Hono<AppEnv>, path: string): string[] {
-  const handlers = new Set(app.routes.filter(({ method }) => method !== 'ALL').map(({ handler }) => handler));
   return METHODS.filter((method) =>
-    app.router.match(method, path)[0].some(([[handler]]) => handlers.has(handler)),
+    app.router.match(method, path)[0].some(([[, route]]) => route.method === method),
   );
 }

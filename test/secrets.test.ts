@@ -1,0 +1,112 @@
+import { env, exports } from 'cloudflare:workers';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+
+import { dumpTables } from './support/service.ts';
+
+const ADDRESS = 'https://mintmark.example';
+const ROOT_KEY = env.MINTMARK_ROOT_KEY;
+
+let lines: string[];
+let answers: string[];
+
+beforeEach(() => {
+  [lines, answers] = [[], []];
+  for (const level of ['debug', 'log', 'info', 'warn', 'error'] as const) {
+    vi.spyOn(console, level).mockImplementation((...parts: unknown[]) => {
+      lines.push(parts.map(String).join(' '));
+    });
+  }
+});
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+async function call(
+  method: string,
+  path: string,
+  credential: string,
+  body?: unknown,
+  headers: HeadersInit = {},
+) {
+  const sent = new Headers(headers);
+  if (!sent.has('X-API-Key')) sent.set('Authorization', `Bearer ${credential}`);
+  if (body !== undefined) sent.set('Content-Type', 'application/json');
+  const response = await exports.default.fetch(ADDRESS + path, {
+    method,
+    headers: sent,
+    ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  answers.push(JSON.stringify([...response.headers]) + text);
+  return { status: response.status, text };
+}
+
+async function everyKvValue(): Promise<string[]> {
+  const { keys } = await env.CACHE.list();
+  return Promise.all(keys.map(async ({ name }) => `${name} ${await env.CACHE.get(name)}`));
+}
+
+test('a secret is in the answer that minted it and nowhere else; the root key is nowhere at all', async () => {
+  const account = JSON.parse(
+    (await call('POST', '/v1/service-accounts', ROOT_KEY, { name: 'holder', role: 'member' })).text,
+  );
+  const path = `/v1/service-accounts/${account.id}/api-keys`;
+  const minted = JSON.parse((await call('POST', path, ROOT_KEY, { name: 'key' })).text);
+  const secret: string = minted.secret;
+  const keyPath = `/v1/api-keys/${minted.key.id}`;
+  const minting = answers.pop() ?? '';
+  expect(minting).toContain(secret);
+
+  const verify = (body: unknown, credential = ROOT_KEY) =>
+    call('POST', '/v1/api-keys/verify', credential, body);
+  const statuses = [
+    await verify({ key: secret }),
+    await verify({ key: secret, scopes: ['files:read'] }),
+    await verify({ key: `${secret}x` }),
+    await verify({ key: ROOT_KEY }),
+    await verify({ key: secret }, secret),
+    await call('GET', '/v1/whoami', secret),
+    await call('GET', keyPath, secret),
+    await call('GET', '/v1/api-keys', secret),
+    await call('PATCH', keyPath, secret, { description: 'by itself' }),
+    // Secrets where none belong: in a query, a field's name, a path, a body that is no JSON, two headers.
+    await call('GET', `/v1/api-keys?api_key=${secret}`, ROOT_KEY),
+    await call('GET', `/v1/api-keys?${secret}=1`, ROOT_KEY),
+    await call('PATCH', keyPath, ROOT_KEY, { [secret]: 1 }),
+    await call('GET', `/v1/api-keys/${secret}`, ROOT_KEY),
+    await call('PATCH', keyPath, ROOT_KEY, `{"${secret}`),
+    await call('GET', '/v1/whoami', `${secret} ${ROOT_KEY}`),
+    await call('GET', '/v1/whoami', '', undefined, { 'X-API-Key': `${secret}, ${ROOT_KEY}` }),
+    await call('GET', '/v1/whoami', `${secret}x`),
+    await call('POST', `${keyPath}/revoke`, ROOT_KEY, { reason: 'test' }),
+    await verify({ key: secret }),
+    await call('GET', '/v1/whoami', secret),
+    await call('GET', '/health/ready', ROOT_KEY),
+  ].map(({ status }) => status);
+  expect(statuses).toEqual([
+    200, 200, 200, 200, 200, 200, 200, 200, 200, 400, 400, 400, 404, 400, 401, 400, 401, 200, 200, 401, 200,
+  ]);
+
+  const places = { lines, answers, tables: Object.values(await dumpTables()), kv: await everyKvValue() };
+  expect(places.lines.length).toBeGreaterThan(0);
+  expect(places.kv.length).toBeGreaterThan(0);
+  const random = secret.slice('mk_live_'.length);
+  for (const [place, texts] of Object.entries(places)) {
+    for (const text of texts) {
+      expect(text, place).not.toContain(random);
+      expect(text, place).not.toContain(ROOT_KEY);
+    }
+  }
+});
+
+test('a fault within tells its message to the log, and the answer only where to look', async () => {
+  const spy = vi.spyOn(env.DB, 'prepare').mockImplementation(() => {
+    throw new TypeError('internal detail: table layout');
+  });
+  const answer = await call('GET', '/v1/api-keys', ROOT_KEY);
+  spy.mockRestore();
+  expect(answer.status).toBe(500);
+  expect(answer.text).not.toContain('internal detail');
+  expect(lines.join('\n')).toContain('internal detail');
+});
