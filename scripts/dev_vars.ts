@@ -1,29 +1,9 @@
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
+import { parse } from 'dotenv';
+
 import { Problem } from './problem.ts';
 import { makeRootKey, ROOT_KEY_NAME } from './root_key.ts';
-
-/**
- * dotenv 16's grammar, which is what wrangler reads `.dev.vars` by. Node's `util.parseEnv` differs from it
- * in `KEY: value`, a byte order mark, an empty value followed by a space, and a lone apostrophe.
- */
-const ASSIGNMENT =
-  /^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/gm;
-
-function unquote(written: string): string {
-  const value = written.trim();
-  const bare = value.replace(/^(['"`])([\s\S]*)\1$/gm, '$2');
-  return value.startsWith('"') ? bare.replaceAll('\\n', '\n').replaceAll('\\r', '\r') : bare;
-}
-
-/** The variables of a `.dev.vars` file, as wrangler hands them to the Worker; the last of a name counts. */
-export function parseDevVars(text: string): Map<string, string> {
-  const variables = new Map<string, string>();
-  for (const [, name = '', written = ''] of text.replace(/\r\n?/g, '\n').matchAll(ASSIGNMENT)) {
-    variables.set(name, unquote(written));
-  }
-  return variables;
-}
 
 /** What to append to a file's text so that its last line is the root key, in the file's own line endings. */
 export function rootKeyLine(text: string, rootKey: string): string {
@@ -44,9 +24,9 @@ function readText(path: string): string {
   return existsSync(path) ? onFile(path, () => readFileSync(path, 'utf8')) : '';
 }
 
-/** The root key in the file, if there is one; an empty value is none. */
+/** The root key in the file as wrangler reads it, which is by dotenv's grammar; an empty value is none. */
 export function readRootKey(path: string): string | undefined {
-  return parseDevVars(readText(path)).get(ROOT_KEY_NAME) || undefined;
+  return parse(readText(path))[ROOT_KEY_NAME] || undefined;
 }
 
 /**
