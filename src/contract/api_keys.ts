@@ -8,7 +8,7 @@ import {
   cursor,
   description,
   duration,
-  instant,
+  expiry,
   limit,
   metadata,
   name,
@@ -23,7 +23,7 @@ const newKeyFields = {
   name,
   description: description.optional(),
   environment: z.enum(ENVIRONMENTS).optional(),
-  expiresAt: instant.nullable().optional(),
+  expiresAt: expiry.nullable().optional(),
   expiresIn: duration.optional(),
   scopes: scopes.nullable().optional(),
   metadata: metadata.optional(),
@@ -32,11 +32,11 @@ const newKeyFields = {
 /** Judged even where other fields are wrong, so that an answer names every fault at once. */
 const always = { when: () => true };
 
-const given = (body: unknown, field: string): boolean =>
-  typeof body === 'object' && body !== null && field in body;
+const isBody = (body: unknown): body is object =>
+  typeof body === 'object' && body !== null && !Array.isArray(body);
 
 const oneExpiry = {
-  check: (body: unknown): boolean => !(given(body, 'expiresAt') && given(body, 'expiresIn')),
+  check: (body: unknown): boolean => !(isBody(body) && 'expiresAt' in body && 'expiresIn' in body),
   options: { path: ['expiresIn'], error: 'give expiresAt or expiresIn, not both', ...always },
 };
 
@@ -51,7 +51,7 @@ export const newKey = z
     userId: userId.optional(),
   })
   .refine(oneExpiry.check, oneExpiry.options)
-  .refine((body) => given(body, 'serviceAccountId') !== given(body, 'userId'), {
+  .refine((body) => !isBody(body) || 'serviceAccountId' in body !== 'userId' in body, {
     path: ['serviceAccountId'],
     error: 'give exactly one of serviceAccountId and userId',
     ...always,
@@ -63,7 +63,7 @@ export const keyPatch = z.strictObject({
   description: description.optional(),
   scopes: scopes.nullable().optional(),
   metadata: metadata.nullable().optional(),
-  expiresAt: instant.nullable().optional(),
+  expiresAt: expiry.nullable().optional(),
   enabled: z.boolean().optional(),
 });
 

@@ -11,10 +11,11 @@ import {
   MAX_SCOPES,
   MAX_USER_ID_LENGTH,
 } from '../core/constants.ts';
-import { DURATION_RULE, parseDuration } from '../core/expiry.ts';
+import { DURATION_RULE, expiryFault, parseDuration } from '../core/expiry.ts';
 import { SERVICE_ACCOUNT_ID_PATTERN, type ServiceAccountId } from '../core/id.ts';
 import type { Metadata } from '../core/records.ts';
 import { SCOPE_PATTERN, scopeFault } from '../core/scope.ts';
+import { holdsSecret } from '../core/secret.ts';
 
 // Workers allow no code from strings, so zod must not try to compile its validators.
 z.config({ jitless: true, customError: messageOf });
@@ -46,7 +47,8 @@ const CONTROL_CHARACTER = /\p{Cc}/u;
 /** Why text can't be kept and shown as it is, or null. */
 function textFault(value: string): string | null {
   if (!value.isWellFormed()) return 'must be well-formed Unicode, without lone surrogates';
-  return CONTROL_CHARACTER.test(value) ? 'must not contain control characters' : null;
+  if (CONTROL_CHARACTER.test(value)) return 'must not contain control characters';
+  return holdsSecret(value) ? 'must not contain an API key' : null;
 }
 
 /** Text of so many characters (code points, as JSON Schema counts them). */
@@ -67,9 +69,12 @@ export function text(minLength: number, maxLength: number) {
 export const name = text(1, MAX_NAME_LENGTH);
 export const description = text(0, MAX_DESCRIPTION_LENGTH).nullable();
 
-export const userId = z.string().regex(new RegExp(`^[\\x20-\\x7e]{1,${MAX_USER_ID_LENGTH}}$`), {
-  error: `must have 1 to ${MAX_USER_ID_LENGTH} printable ASCII characters`,
-});
+export const userId = z
+  .string()
+  .regex(new RegExp(`^[\\x20-\\x7e]{1,${MAX_USER_ID_LENGTH}}$`), {
+    error: `must have 1 to ${MAX_USER_ID_LENGTH} printable ASCII characters`,
+  })
+  .refine((value) => !holdsSecret(value), { error: 'must not contain an API key' });
 
 export const serviceAccountId = z.custom<ServiceAccountId>(
   (value) => typeof value === 'string' && SERVICE_ACCOUNT_ID_PATTERN.test(value),
@@ -78,7 +83,7 @@ export const serviceAccountId = z.custom<ServiceAccountId>(
 
 /** A scope that a key or an account may hold. */
 const grantableScope = z.string().superRefine((value, context) => {
-  const fault = scopeFault(value);
+  const fault = scopeFault(value) ?? textFault(value);
   if (fault !== null) context.addIssue({ code: 'custom', message: fault });
 });
 
@@ -126,13 +131,21 @@ export const metadata = z
     }
   });
 
-/** An RFC 3339 date and time with its offset, as epoch milliseconds. */
-export const instant = z.iso
+/**
+ * A key's expiry: an RFC 3339 date and time with its offset, in the future, as epoch milliseconds. Judged by the clock
+ * here already, so that an answer names it beside whatever else is wrong; the keyring judges it again, by its own.
+ */
+export const expiry = z.iso
   .datetime({
     offset: true,
     error: 'must be an RFC 3339 date and time with an offset, such as 2030-01-31T12:00:00Z',
   })
-  .transform((written) => Date.parse(written));
+  .transform((written, context) => {
+    const expiresAt = Date.parse(written);
+    const message = expiryFault(expiresAt, Date.now());
+    if (message !== null) context.addIssue({ code: 'custom', message });
+    return expiresAt;
+  });
 
 export const duration = z
   .string()

@@ -1,9 +1,10 @@
 import * as z from 'zod';
 
-import { LARGEST_MAX_STALENESS_SECONDS, MAX_USER_AGENT_LENGTH } from '../core/constants.ts';
+import { LARGEST_MAX_STALENESS_SECONDS } from '../core/constants.ts';
 import { VERDICT_CODES } from '../core/decide.ts';
 import { ENVIRONMENTS } from '../core/secret.ts';
-import { askedScopes, ip, text, timestamp } from './fields.ts';
+import { userAgentOf } from '../core/user_agent.ts';
+import { askedScopes, ip, timestamp } from './fields.ts';
 
 /** POST /v1/api-keys/verify. Any text may be asked about as a key. */
 export const verifyRequest = z.strictObject({
@@ -11,7 +12,7 @@ export const verifyRequest = z.strictObject({
   scopes: askedScopes.optional(),
   environment: z.enum(ENVIRONMENTS).optional(),
   ip: ip.optional(),
-  userAgent: text(0, MAX_USER_AGENT_LENGTH).optional(),
+  userAgent: z.string().transform(userAgentOf).optional(),
   maxStaleness: z.int().min(0).max(LARGEST_MAX_STALENESS_SECONDS).optional(),
 });
 

@@ -43,10 +43,14 @@ export function resolveExpiry(request: ExpiryRequest, now: number, maxLifetime: 
       return { path, message: `the organization's maxKeyLifetime requires an expiry within ${maxLifetime}` };
     }
   }
-  if (expiresAt === null) return { expiresAt };
-  if (expiresAt <= now) return { path, message: 'must be in the future' };
-  if (expiresAt > now + MAX_LIFETIME_MS) return { path, message: 'must be at most ten years off' };
-  return { expiresAt };
+  const message = expiresAt === null ? null : expiryFault(expiresAt, now);
+  return message === null ? { expiresAt } : { path, message };
+}
+
+/** Why an instant can't be an expiry, whoever's key it is, or null. Epoch milliseconds. */
+export function expiryFault(expiresAt: number, now: number): string | null {
+  if (expiresAt <= now) return 'must be in the future';
+  return expiresAt > now + MAX_LIFETIME_MS ? 'must be at most ten years off' : null;
 }
 
 /** A key is expired from the very millisecond of its expiry on. */

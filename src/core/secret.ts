@@ -39,6 +39,13 @@ export function parseSecret(text: string): Secret | null {
   return checksum(body) === text.slice(-SECRET_CHECKSUM_LENGTH) ? (text as Secret) : null;
 }
 
+const ANY_SECRET = new RegExp(SECRET_PATTERN, 'g');
+
+/** Whether a secret stands anywhere in a text that is about to be kept or shown. */
+export function holdsSecret(text: string): boolean {
+  return (text.match(ANY_SECRET) ?? []).some((found) => parseSecret(found) !== null);
+}
+
 /** Brand, environment and the first four random characters: shown in lists. */
 export function startOf(secret: Secret): string {
   return secret.slice(0, SECRET_START_LENGTH - (SECRET_RANDOM_LENGTH + SECRET_CHECKSUM_LENGTH));

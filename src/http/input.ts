@@ -3,14 +3,12 @@ import type { Context } from 'hono';
 import * as z from 'zod';
 
 import type { Fault } from '../core/refusal.ts';
-import { SECRET_PATTERN } from '../core/secret.ts';
 import { problem } from './problem.ts';
 
 /** Enough to mend any honest request; an answer is not made to grow with what is wrong in one. */
 const MAX_FAULTS = 100;
-const MAX_PATH_LENGTH = 128;
-
-const ANY_SECRET = new RegExp(SECRET_PATTERN, 'g');
+/** No name of the contract's is as long. A key or a root key is, and an answer must not repeat one. */
+const TELLABLE_NAME_LENGTH = 31;
 
 /** The body, as `readBody` left it, by its schema. */
 export function json<Schema extends z.ZodType>(schema: Schema) {
@@ -41,7 +39,10 @@ function faultsOf(error: z.core.$ZodError, unknown: string): Fault[] {
   );
 }
 
-/** Where a client put a secret in a field's name, the answer does not repeat it. */
 function pathOf(path: readonly PropertyKey[]): string {
-  return path.map(String).join('.').slice(0, MAX_PATH_LENGTH).replace(ANY_SECRET, '[secret]').toWellFormed();
+  return path
+    .map(String)
+    .map((name) => (name.length > TELLABLE_NAME_LENGTH ? `[a name of ${name.length} characters]` : name))
+    .join('.')
+    .toWellFormed();
 }

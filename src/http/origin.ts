@@ -1,8 +1,10 @@
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
-import { MAX_IP_LENGTH, MAX_USER_AGENT_LENGTH } from '../core/constants.ts';
+import { MAX_IP_LENGTH } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
+import { holdsSecret } from '../core/secret.ts';
+import { userAgentOf } from '../core/user_agent.ts';
 import type { AppEnv } from './env.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
@@ -11,8 +13,12 @@ const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 export function origin(log: Platform['log']) {
   return createMiddleware<AppEnv>(async (c, next) => {
     const sent = c.req.header('X-Request-Id');
-    const requestId = sent !== undefined && REQUEST_ID.test(sent) ? sent : crypto.randomUUID();
-    c.set('origin', { requestId, ip: clientAddress(c), userAgent: userAgent(c) });
+    const requestId = sent !== undefined && isKept(sent, c.req.raw.headers) ? sent : crypto.randomUUID();
+    c.set('origin', {
+      requestId,
+      ip: clientAddress(c),
+      userAgent: userAgentOf(c.req.header('User-Agent') ?? ''),
+    });
     c.set('log', log);
     await next();
     c.res.headers.set('X-Request-Id', requestId);
@@ -25,6 +31,10 @@ function clientAddress(c: Context): string | null {
   return c.req.header('CF-Connecting-IP')?.slice(0, MAX_IP_LENGTH) ?? null;
 }
 
-function userAgent(c: Context): string | null {
-  return c.req.header('User-Agent')?.slice(0, MAX_USER_AGENT_LENGTH).toWellFormed() ?? null;
+/** A request's own id is kept if it is well-formed and is no credential that strayed there: ids are logged. */
+function isKept(id: string, headers: Headers): boolean {
+  const credentials = [headers.get('Authorization'), headers.get('X-API-Key')];
+  return (
+    REQUEST_ID.test(id) && !holdsSecret(id) && !credentials.some((sent) => sent?.split(' ').includes(id))
+  );
 }

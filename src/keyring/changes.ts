@@ -22,6 +22,8 @@ interface Change<Value> {
   readonly account?: Pick<ServiceAccount, 'id' | 'revision'> | null;
   /** Management scopes that result from a change that makes something stronger: the caller must hold each. */
   readonly grants: readonly Scope[];
+  /** What of the present state stands in the way: told to those alone who may ask for the change. */
+  readonly conflict?: Refusal | null;
   /** Whether the change takes away something that was allowed. */
   readonly weakens: boolean;
   readonly value: Value;
@@ -99,6 +101,7 @@ export class Changes {
       }
       const ungrantable = uncovered(current.scopes, judged.grants);
       if (ungrantable.length > 0) return refuse({ kind: 'cannot_grant', scopes: ungrantable });
+      if (judged.conflict) return refuse(judged.conflict);
 
       const outcome = await this.#commit(current, judged, now);
       switch (outcome.kind) {

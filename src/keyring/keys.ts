@@ -48,6 +48,11 @@ export interface MintedKey {
   readonly secret: Secret;
 }
 
+/** A key as it would be, and what of its present state stands in the way; or what is wrong with the request. */
+type Edited =
+  | { readonly key: ApiKey; readonly conflict: Refusal | null }
+  | { readonly faults: readonly Fault[] };
+
 const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
 const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
@@ -89,7 +94,6 @@ export class Keys {
         ...('expiresAt' in expiry ? [] : [expiry]),
       ];
       if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });
-      if (account !== null && account.disabledAt !== null) return refusal({ kind: 'account_disabled' });
 
       const environment = input.environment ?? 'live';
       const secret = mintSecret(organization.keyPrefix, environment, this.#random);
@@ -126,6 +130,7 @@ export class Keys {
         before: null,
         account,
         grants: grantedByKey(scopes, account),
+        conflict: account !== null && account.disabledAt !== null ? { kind: 'account_disabled' } : null,
         weakens: false,
         value: { key, secret },
       };
@@ -177,61 +182,63 @@ export class Keys {
           : []),
         ...('expiresAt' in expiry ? [] : [expiry]),
       ];
-      if (faults.length > 0 || !('expiresAt' in expiry)) return refuse({ kind: 'invalid', faults });
-      if (key.revokedAt !== null) return refuse({ kind: 'key_revoked' });
-      if (patch.expiresAt !== undefined && isExpired(key.expiresAt, now))
-        return refuse({ kind: 'key_expired' });
-      return accept({
-        ...key,
-        name: patch.name ?? key.name,
-        description: patch.description === undefined ? key.description : patch.description,
-        scopes,
-        metadata: patch.metadata === undefined ? key.metadata : (patch.metadata ?? {}),
-        expiresAt: expiry.expiresAt,
-        enabled: patch.enabled ?? key.enabled,
-      });
+      if (faults.length > 0 || !('expiresAt' in expiry)) return { faults };
+      return {
+        key: {
+          ...key,
+          name: patch.name ?? key.name,
+          description: patch.description === undefined ? key.description : patch.description,
+          scopes,
+          metadata: patch.metadata === undefined ? key.metadata : (patch.metadata ?? {}),
+          expiresAt: expiry.expiresAt,
+          enabled: patch.enabled ?? key.enabled,
+        },
+        conflict: conflictOf(key, patch, now),
+      };
     });
   }
 
   /** Ends a key for good. A second call changes nothing and tells the first. */
   revoke(caller: Caller, id: string, reason: string | null): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'api_key.revoked', (key, { actor }, now) =>
-      accept(
+    return this.#edit(caller, id, 'api_key.revoked', (key, { actor }, now) => ({
+      key:
         key.revokedAt === null
           ? { ...key, revokedAt: now, revokedBy: actor.id, revocationReason: reason }
           : key,
-      ),
-    );
+      conflict: null,
+    }));
   }
 
   /** Ends a key, if it has not ended, and takes it out of the lists. */
   remove(caller: Caller, id: string): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'api_key.deleted', (key, { actor }, now) =>
-      accept({
+    return this.#edit(caller, id, 'api_key.deleted', (key, { actor }, now) => ({
+      key: {
         ...key,
         revokedAt: key.revokedAt ?? now,
         revokedBy: key.revokedBy ?? actor.id,
         deletedAt: now,
-      }),
-    );
+      },
+      conflict: null,
+    }));
   }
 
   #edit(
     caller: Caller,
     id: string,
     action: Action,
-    edit: (key: ApiKey, caller: Caller, now: number) => Result<ApiKey>,
+    edit: (key: ApiKey, caller: Caller, now: number) => Edited,
   ): Promise<Result<Changed<ShownKey>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
       const found = await this.#find(current, id);
       if (found === null) return refusal(KEY_NOT_FOUND);
       const before = found.key;
       const edited = edit(before, current, now);
-      if (!edited.ok) return refusal(edited.refusal);
-      if (isSame(before, edited.value))
+      if ('faults' in edited) return refusal({ kind: 'invalid', faults: edited.faults });
+      const { conflict } = edited;
+      if (conflict === null && isSame(before, edited.key))
         return { kind: 'unchanged', value: found, weakenedAt: before.revokedAt };
 
-      const after = { ...edited.value, updatedAt: now, updatedBy: current.actor.id };
+      const after = { ...edited.key, updatedAt: now, updatedBy: current.actor.id };
       const isStronger = keyIsStronger(before, after);
       const account =
         isStronger && before.serviceAccountId !== null
@@ -244,6 +251,7 @@ export class Keys {
         before,
         account,
         grants: isStronger ? grantedByKey(after.scopes, account) : [],
+        conflict,
         weakens: keyIsStronger(after, before),
         value: { ...found, key: after },
       };
@@ -259,6 +267,11 @@ export class Keys {
     const accountId = parseServiceAccountId(id);
     return accountId === null ? null : this.#accounts.find(organization.id, accountId);
   }
+}
+
+function conflictOf(key: ApiKey, patch: KeyPatch, now: number): Refusal | null {
+  if (key.revokedAt !== null) return { kind: 'key_revoked' };
+  return patch.expiresAt !== undefined && isExpired(key.expiresAt, now) ? { kind: 'key_expired' } : null;
 }
 
 /** A person's key has no account to follow, so it needs a list, within what the organization lets people have. */

@@ -1,10 +1,18 @@
 import { CLOCK_TOLERANCE_MS, IN_FLIGHT_SECONDS } from '../core/constants.ts';
 import type { Floors } from '../core/floors.ts';
+import type { OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import type { KeyRecord } from '../core/records.ts';
 import type { Digest } from '../core/secret.ts';
 import type { RecordCache } from '../store/cache.ts';
 import type { KeyStore } from '../store/keys.ts';
+
+export interface Wanted {
+  /** Whose key it must be; null: anyone's. Another organization's is as one that never was, in cost as well. */
+  readonly organizationId: OrganizationId | null;
+  /** The oldest, in milliseconds, that the knowledge may be; the deployment's own bound may be tighter. */
+  readonly maxAgeMs: number;
+}
 
 export interface Found {
   readonly record: KeyRecord | null;
@@ -36,18 +44,19 @@ export class Lookup {
   }
 
   /**
-   * The record of a digest, reflecting every change made more than `maxAgeMs` ago, or the deployment's bound if that is
-   * tighter. One KV read, and one D1 query where KV does not do. Throws `Unavailable` when D1 is needed and out of reach.
+   * The record of a digest, if it is the wanted organization's. One KV read, and one D1 query where KV does not do.
+   * Throws `Unavailable` when D1 is needed and out of reach.
    */
-  async find(digest: Digest, maxAgeMs = Infinity): Promise<Found> {
-    const oldest = Math.min(maxAgeMs, this.#usableMs);
-    return (oldest > 0 ? await this.#fromCache(digest, oldest) : null) ?? this.#fromDatabase(digest);
+  async find(digest: Digest, wanted: Wanted): Promise<Found> {
+    const oldestMs = Math.min(wanted.maxAgeMs, this.#usableMs);
+    const cached = oldestMs > 0 ? await this.#fromCache(digest, oldestMs, wanted) : null;
+    return cached ?? this.#fromDatabase(digest, wanted);
   }
 
-  async #fromCache(digest: Digest, oldestMs: number): Promise<Found | null> {
+  async #fromCache(digest: Digest, oldestMs: number, wanted: Wanted): Promise<Found | null> {
     try {
       const record = await this.#cache.get(digest);
-      if (record === null || !this.#floors.permit(record)) return null;
+      if (record === null || !isWanted(record, wanted) || !this.#floors.permit(record)) return null;
       const ageMs = this.#platform.clock() - record.readAt;
       if (ageMs > oldestMs || ageMs < -CLOCK_TOLERANCE_MS) return null;
       return { record, source: 'kv', ageMs: Math.max(0, ageMs) };
@@ -57,10 +66,15 @@ export class Lookup {
     }
   }
 
-  async #fromDatabase(digest: Digest): Promise<Found> {
+  async #fromDatabase(digest: Digest, wanted: Wanted): Promise<Found> {
     const startedAt = this.#platform.clock();
-    const record = await this.#keys.record(digest, startedAt);
+    const read = await this.#keys.record(digest, startedAt);
+    const record = read !== null && isWanted(read, wanted) ? read : null;
     if (record !== null && this.#usableMs > 0) this.#platform.background(this.#cache.put(digest, record));
     return { record, source: 'd1', ageMs: this.#platform.clock() - startedAt };
   }
+}
+
+function isWanted(record: KeyRecord, { organizationId }: Wanted): boolean {
+  return organizationId === null || record.organization.id === organizationId;
 }

@@ -60,8 +60,10 @@ export class Verifier {
   async verify(request: VerifyRequest): Promise<Verdict> {
     const secret = parseSecret(request.key);
     if (secret === null) return { decision: { code: 'MALFORMED' }, source: 'none', ageSeconds: 0 };
-    const maxAgeMs = request.maxStaleness === undefined ? Infinity : request.maxStaleness * 1_000;
-    const found = await this.#lookup.find(await digestOf(secret), maxAgeMs);
+    const found = await this.#lookup.find(await digestOf(secret), {
+      organizationId: request.organizationId,
+      maxAgeMs: request.maxStaleness === undefined ? Infinity : request.maxStaleness * 1_000,
+    });
     const decision = this.#judge(found.record, request, request.usedFrom);
     return { decision, source: found.source, ageSeconds: Math.floor(found.ageMs / 1_000) };
   }
@@ -78,7 +80,7 @@ export class Verifier {
     const digest = await digestOf(credential);
     if (await this.#rootKeys.match(digest)) return this.#root(organization);
     if (parseSecret(credential) === null) return refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
-    const { record } = await this.#lookup.find(digest);
+    const { record } = await this.#lookup.find(digest, { organizationId: null, maxAgeMs: Infinity });
     const decision = this.#judge(record, LIVE, usedFrom);
     if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
     return isNamed(decision.record.organization, organization)

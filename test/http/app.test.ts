@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { readConfig } from '../../src/config.ts';
 import { createMisconfiguredApp } from '../../src/http/app.ts';
-import { TestService } from '../support/service.ts';
+import { ROOT_KEY, TestService } from '../support/service.ts';
 
 describe('every answer', () => {
   test.each([
@@ -25,6 +25,19 @@ describe('every answer', () => {
       expect(headers.get('X-Request-Id') === sent).toBe(isKept);
       expect(headers.get('X-Request-Id')).toMatch(/^[A-Za-z0-9_-]{8,64}$/);
       expect(headers.get('Cache-Control')).toBe('no-store');
+    }
+  });
+
+  test('has an id of its own where a credential was sent as one', async () => {
+    const service = new TestService();
+    const { secret } = await service.key();
+    for (const [id, credential] of [
+      [secret, ROOT_KEY],
+      [ROOT_KEY, ROOT_KEY],
+    ] as const) {
+      const answer = await service.call('GET', '/v1/whoami', { credential, headers: { 'X-Request-Id': id } });
+      expect(answer.status).toBe(200);
+      expect(answer.headers.get('X-Request-Id')).not.toBe(id);
     }
   });
 

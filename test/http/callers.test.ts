@@ -1,0 +1,399 @@
+import { env } from 'cloudflare:workers';
+import { beforeAll, describe, expect, test } from 'vitest';
+
+import { MANAGEMENT_SCOPES } from '../../src/core/scope.ts';
+import { mintSecret } from '../../src/core/secret.ts';
+import { dumpTables, ROOT_KEY, TestService, type Answer } from '../support/service.ts';
+import {
+  ENDPOINTS,
+  invoke,
+  outcomeOf,
+  routesOf,
+  titled,
+  titleOf,
+  UNKNOWN_IDS,
+  withoutRequestId,
+  type Endpoint,
+} from './endpoints.ts';
+
+const CHALLENGE = 'Bearer realm="mintmark"';
+const DEFAULT_ORGANIZATION = `org_${'0'.repeat(24)}`;
+const OTHER_ORGANIZATION = `org_${'1'.repeat(24)}`;
+const IN_OTHER = { 'Mintmark-Organization': OTHER_ORGANIZATION };
+
+const service = new TestService();
+
+/** Keys that would be allowed everything but for what their name says, by that name. */
+const refused: Record<string, string> = {};
+/** A live key for each management scope, holding it alone; for each, one holding all the others; one holding none. */
+const holdingOnly = new Map<string, string>();
+const holdingAllBut = new Map<string, string>();
+let holdingNothing = '';
+/** Of an administrator of the other organization. */
+let foreigner = '';
+
+const REFUSED = [
+  'an unknown key',
+  'a malformed key',
+  'a mistyped key',
+  'a revoked key',
+  'an expired key',
+  'a disabled key',
+  'a deleted key',
+  'a key of a disabled account',
+  'a key of a deleted account',
+] as const;
+
+const guarded = ENDPOINTS.filter(({ scope }) => scope !== 'public');
+const scoped = ENDPOINTS.filter(({ scope }) => scope !== 'public' && scope !== null);
+const open = ENDPOINTS.filter(({ scope }) => scope === 'public');
+const targeted = ENDPOINTS.filter(({ target }) => target !== undefined);
+
+beforeAll(async () => {
+  const unknown = mintSecret('mk', 'live', (bytes) => crypto.getRandomValues(bytes));
+  const admin = () => service.key({}, { role: 'admin' });
+  const revoked = await admin();
+  await service.call('POST', `/v1/api-keys/${revoked.key.id}/revoke`);
+  const deleted = await admin();
+  await service.call('DELETE', `/v1/api-keys/${deleted.key.id}`);
+  const disabled = await admin();
+  await service.call('PATCH', `/v1/api-keys/${disabled.key.id}`, { body: { enabled: false } });
+  const ofDisabled = await admin();
+  await service.call('POST', `/v1/service-accounts/${ofDisabled.key.serviceAccountId}/disable`);
+  const ofDeleted = await admin();
+  await service.call('DELETE', `/v1/service-accounts/${ofDeleted.key.serviceAccountId}`);
+  const expired = await service.key({ expiresIn: '1m' }, { role: 'admin' });
+  await service.advance(60_000);
+
+  Object.assign(refused, {
+    'an unknown key': unknown,
+    'a malformed key': 'mk_live_nonsense',
+    'a mistyped key': unknown.slice(0, -1) + (unknown.endsWith('0') ? '1' : '0'),
+    'a revoked key': revoked.secret,
+    'an expired key': expired.secret,
+    'a disabled key': disabled.secret,
+    'a deleted key': deleted.secret,
+    'a key of a disabled account': ofDisabled.secret,
+    'a key of a deleted account': ofDeleted.secret,
+  } satisfies Record<(typeof REFUSED)[number], string>);
+
+  for (const scope of MANAGEMENT_SCOPES) {
+    const others = MANAGEMENT_SCOPES.filter((other) => other !== scope);
+    holdingOnly.set(scope, (await service.key({}, { permissions: [scope] })).secret);
+    holdingAllBut.set(
+      scope,
+      (await service.key({ scopes: ['*', ...others] }, { permissions: ['*'], role: 'admin' })).secret,
+    );
+  }
+  holdingNothing = (await service.key({ scopes: [] }, { role: 'admin' })).secret;
+
+  await env.DB.prepare(
+    `INSERT INTO organizations (id, slug, name, key_prefix, personal_key_permissions, created_at, created_by, updated_at, updated_by, revision)
+     VALUES (?, 'other', 'Other', 'mk', '[]', 0, 'system', 0, 'system', 1)`,
+  )
+    .bind(OTHER_ORGANIZATION)
+    .run();
+  const account = await service.call('POST', '/v1/service-accounts', {
+    headers: IN_OTHER,
+    body: { name: 'an administrator', role: 'admin' },
+  });
+  const minted = await service.call('POST', `/v1/service-accounts/${account.body.id}/api-keys`, {
+    headers: IN_OTHER,
+    body: { name: 'a key' },
+  });
+  foreigner = minted.body.secret;
+});
+
+test('every route of the app has a row, and every row a route', () => {
+  expect(ENDPOINTS.map(titleOf).toSorted()).toEqual(routesOf(service));
+});
+
+async function tables(): Promise<Record<string, string>> {
+  await service.settle();
+  const { key_usage: _, ...rest } = await dumpTables();
+  return rest;
+}
+
+type Options = NonNullable<Parameters<typeof invoke>[3]>;
+
+/** Makes each call to one and the same target, and sees that nothing changed. */
+async function refuses(
+  endpoint: Endpoint,
+  calls: Record<string, Options & { id?: string }>,
+): Promise<Record<string, Answer>> {
+  const valid = await endpoint.valid(service);
+  const before = await tables();
+  const answers: Record<string, Answer> = {};
+  for (const [title, { id, ...options }] of Object.entries(calls)) {
+    answers[title] = await invoke(
+      service,
+      endpoint,
+      { ...valid, ...(id === undefined ? {} : { id }) },
+      options,
+    );
+  }
+  expect(await tables()).toEqual(before);
+  return answers;
+}
+
+/** Makes a call on a target of its own. */
+async function invokeAnew(endpoint: Endpoint, options: Options): Promise<Answer> {
+  return invoke(service, endpoint, await endpoint.valid(service), options);
+}
+
+const outcomesOf = (answers: Record<string, Answer>): Record<string, string> =>
+  mapped(answers, (answer) => `${outcomeOf(answer)} | ${answer.headers.get('WWW-Authenticate')}`);
+
+function mapped<Value, Mapped>(
+  record: Record<string, Value>,
+  map: (value: Value) => Mapped,
+): Record<string, Mapped> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
+}
+
+describe('who is refused', () => {
+  test.for(titled(guarded))('by %s: without a credential, as RFC 6750 says', async ([, endpoint]) => {
+    const answers = await refuses(endpoint, { none: { credential: null } });
+    expect(outcomesOf(answers)).toEqual({ none: `401 missing_credential | ${CHALLENGE}` });
+  });
+
+  test.for(titled(guarded))('by %s: whose credential is not good, all in one voice', async ([, endpoint]) => {
+    const answers = await refuses(
+      endpoint,
+      mapped(refused, (credential) => ({ credential })),
+    );
+    expect(outcomesOf(answers)).toEqual(
+      Object.fromEntries(
+        REFUSED.map((title) => [title, `401 invalid_credential | ${CHALLENGE}, error="invalid_token"`]),
+      ),
+    );
+    const [first, ...others] = Object.values(answers).map(withoutRequestId);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  test.for(titled(scoped))('by %s: whose scopes are too few', async ([, endpoint]) => {
+    const needed = String(endpoint.scope);
+    const answers = await refuses(endpoint, {
+      'all others': { credential: holdingAllBut.get(needed) ?? '' },
+      none: { credential: holdingNothing },
+    });
+    const refusal = `403 insufficient_scope | ${CHALLENGE}, error="insufficient_scope", scope="${needed}"`;
+    expect(outcomesOf(answers)).toEqual({ 'all others': refusal, none: refusal });
+  });
+});
+
+describe('who is served', () => {
+  test.for(titled(scoped))('by %s: who holds its scope alone, or all, or is root', async ([, endpoint]) => {
+    const everything = (await service.key({}, { role: 'admin' })).secret;
+    for (const credential of [holdingOnly.get(String(endpoint.scope)) ?? '', everything, ROOT_KEY]) {
+      const answer = await invokeAnew(endpoint, { credential });
+      expect(answer.status, answer.text).toBe(endpoint.success);
+      expect(answer.headers.get('WWW-Authenticate')).toBe(null);
+    }
+  });
+
+  test.for(titled(guarded.filter(({ scope }) => scope === null)))(
+    'by %s: whose credential is good, whatever it may do',
+    async ([, endpoint]) => {
+      for (const credential of [holdingNothing, ...holdingOnly.values(), ROOT_KEY]) {
+        expect((await invokeAnew(endpoint, { credential })).status).toBe(endpoint.success);
+      }
+    },
+  );
+
+  test.for(titled(open))('by %s: everyone', async ([, endpoint]) => {
+    for (const credential of [null, holdingNothing, ROOT_KEY, ...Object.values(refused)]) {
+      expect((await invokeAnew(endpoint, { credential })).status).toBe(endpoint.success);
+    }
+  });
+});
+
+describe('Mintmark-Organization', () => {
+  test.for(titled(guarded))("%s: a key's own organization may be named", async ([, endpoint]) => {
+    for (const organization of [DEFAULT_ORGANIZATION, 'default']) {
+      const answer = await invokeAnew(endpoint, naming(organization, enoughFor(endpoint)));
+      expect(answer.status, answer.text).toBe(endpoint.success);
+    }
+  });
+
+  test.for(titled(guarded))(
+    '%s: any other is not found for a key, whether it exists or not',
+    async ([, endpoint]) => {
+      const names = [OTHER_ORGANIZATION, 'other', UNKNOWN_ORGANIZATION, 'unknown', 'DEFAULT', ''];
+      const answers = await refuses(
+        endpoint,
+        Object.fromEntries(names.map((name) => [name, naming(name, enoughFor(endpoint))])),
+      );
+      expect(mapped(answers, withoutRequestId)).toEqual(
+        Object.fromEntries(names.map((name) => [name, notFound('organization')])),
+      );
+    },
+  );
+
+  test.for(titled(guarded))('%s: root may name any that exists', async ([, endpoint]) => {
+    for (const organization of [DEFAULT_ORGANIZATION, 'default']) {
+      expect((await invokeAnew(endpoint, naming(organization, ROOT_KEY))).status).toBe(endpoint.success);
+    }
+    const names = [UNKNOWN_ORGANIZATION, 'unknown', 'DEFAULT', 'org_', ''];
+    const answers = await refuses(
+      endpoint,
+      Object.fromEntries(names.map((name) => [name, naming(name, ROOT_KEY)])),
+    );
+    expect(mapped(answers, withoutRequestId)).toEqual(
+      Object.fromEntries(names.map((name) => [name, notFound('organization')])),
+    );
+  });
+
+  test('root acts in the organization that it names', async () => {
+    for (const organization of [OTHER_ORGANIZATION, 'other']) {
+      const headers = { 'Mintmark-Organization': organization };
+      const whoami = await service.call('GET', '/v1/whoami', { headers });
+      expect(whoami.body).toMatchObject({ type: 'root', organizationId: OTHER_ORGANIZATION });
+      const account = await service.call('POST', '/v1/service-accounts', {
+        headers,
+        body: { name: `in ${organization}` },
+      });
+      expect(account.body.organizationId).toBe(OTHER_ORGANIZATION);
+    }
+  });
+});
+
+describe('an organization sees nothing of another', () => {
+  test.for(titled(targeted))('%s: a foreign id is like one that never was', async ([, endpoint]) => {
+    const target = endpoint.target ?? 'API key';
+    const unknown = { id: UNKNOWN_IDS[target] };
+    const answers = await refuses(endpoint, {
+      'foreign, to a key': { credential: foreigner },
+      'unknown, to a key': { credential: foreigner, ...unknown },
+      'foreign, to root': { headers: IN_OTHER },
+      'unknown, to root': { headers: IN_OTHER, ...unknown },
+    });
+    expect(mapped(answers, withoutRequestId)).toEqual(mapped(answers, () => notFound(target)));
+  });
+
+  test('a foreign account owns no keys, nor gets any', async () => {
+    const { key } = await service.key();
+    const before = await tables();
+    for (const id of [key.serviceAccountId, UNKNOWN_IDS['service account']]) {
+      const listed = await service.call('GET', `/v1/api-keys?serviceAccountId=${id}`, {
+        credential: foreigner,
+      });
+      expect(listed.body).toEqual({ data: [], nextCursor: null });
+      const minted = await service.call('POST', '/v1/api-keys', {
+        credential: foreigner,
+        body: { name: 'a key', serviceAccountId: id },
+      });
+      expect(withoutRequestId(minted)).toEqual(notFound('service account'));
+    }
+    expect(await tables()).toEqual(before);
+  });
+
+  test.for(titled(ENDPOINTS.filter(({ query, target }) => query !== undefined && target === undefined)))(
+    '%s lists its own alone',
+    async ([, endpoint]) => {
+      await endpoint.valid(service);
+      const listed = await invokeAnew(endpoint, { credential: foreigner });
+      expect(listed.body.data.length).toBeGreaterThan(0);
+      for (const { organizationId } of listed.body.data) expect(organizationId).toBe(OTHER_ORGANIZATION);
+    },
+  );
+
+  test('a name is free in each', async () => {
+    const body = { name: 'the same name' };
+    expect((await service.call('POST', '/v1/service-accounts', { body })).status).toBe(201);
+    const there = await service.call('POST', '/v1/service-accounts', { credential: foreigner, body });
+    expect(there.status).toBe(201);
+  });
+
+  test('a foreign key is NOT_FOUND, as one that never was, live or not', async () => {
+    const live = await service.key({ metadata: { of: 'default' } }, { permissions: ['files:read'] });
+    const ask = async (key: string, asking: { credential?: string; headers?: Record<string, string> }) =>
+      (await service.call('POST', '/v1/api-keys/verify', { ...asking, body: { key } })).body;
+    for (const asking of [{ credential: foreigner }, { headers: IN_OTHER }]) {
+      const never = await ask(refused['an unknown key'] ?? '', asking);
+      for (const key of [
+        live.secret,
+        ...['a revoked key', 'a disabled key', 'a key of a disabled account'].map((of) => refused[of] ?? ''),
+      ]) {
+        const verdict = await ask(key, asking);
+        expect(verdict).toMatchObject({ valid: false, code: 'NOT_FOUND' });
+        expect(verdict).toEqual(never);
+      }
+    }
+    expect(await service.verify(live.secret)).toMatchObject({ valid: true });
+  });
+});
+
+describe('management is judged on D1, never on a cache', () => {
+  const endings = {
+    'a revoked key': ({ id }: Key) => service.call('POST', `/v1/api-keys/${id}/revoke`),
+    'a deleted key': ({ id }: Key) => service.call('DELETE', `/v1/api-keys/${id}`),
+    'a disabled key': ({ id }: Key) =>
+      service.call('PATCH', `/v1/api-keys/${id}`, { body: { enabled: false } }),
+    'a shortened key': ({ id }: Key) =>
+      service.call('PATCH', `/v1/api-keys/${id}`, {
+        body: { expiresAt: new Date(service.now() + 1_000).toISOString() },
+      }),
+    'a key of a disabled account': ({ serviceAccountId }: Key) =>
+      service.call('POST', `/v1/service-accounts/${serviceAccountId}/disable`),
+    'a key of a deleted account': ({ serviceAccountId }: Key) =>
+      service.call('DELETE', `/v1/service-accounts/${serviceAccountId}`),
+  };
+
+  test.for(Object.entries(endings))(
+    '%s can do nothing while KV still says that it is live',
+    async ([, end]) => {
+      const { key, secret } = await service.key({}, { role: 'admin' });
+      await service.settle();
+      const live = await cached();
+      expect((await end(key)).status).toBeLessThan(300);
+      await service.advance(1_000);
+      await Promise.all([...live].map(([name, value]) => env.CACHE.put(name, value)));
+
+      // Another isolate knows only what KV tells it.
+      const elsewhere = new TestService();
+      await elsewhere.advance(service.now() - elsewhere.now());
+      const whoami = await elsewhere.call('GET', '/v1/whoami', { credential: secret });
+      expect(whoami.status, 'KV holds the live record').toBe(200);
+
+      for (const endpoint of scoped.filter(({ path }) => path !== '/v1/api-keys/verify')) {
+        const valid = await endpoint.valid(service);
+        const before = await tables();
+        const answer = await invoke(elsewhere, endpoint, valid, { credential: secret });
+        expect(outcomeOf(answer), titleOf(endpoint)).toBe('401 invalid_credential');
+        expect(await tables()).toEqual(before);
+      }
+    },
+  );
+});
+
+function naming(organization: string, credential: string): Options {
+  return { credential, headers: { 'Mintmark-Organization': organization } };
+}
+
+function enoughFor({ scope }: Endpoint): string {
+  return holdingOnly.get(String(scope)) ?? holdingNothing;
+}
+
+type Key = Awaited<ReturnType<TestService['key']>>['key'];
+
+const UNKNOWN_ORGANIZATION = `org_${'z'.repeat(24)}`;
+
+function notFound(what: string): unknown {
+  return {
+    type: 'urn:mintmark:problem:not_found',
+    title: 'Not found',
+    status: 404,
+    detail: `There is no such ${what}.`,
+    code: 'not_found',
+    challenge: null,
+  };
+}
+
+async function cached(): Promise<Map<string, string>> {
+  const { keys } = await env.CACHE.list();
+  const values = await Promise.all(
+    keys.map(async ({ name }) => [name, (await env.CACHE.get(name)) ?? ''] as const),
+  );
+  return new Map(values);
+}
