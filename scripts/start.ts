@@ -115,7 +115,6 @@ async function start(args: readonly string[]): Promise<number> {
   }
   const options = sharedOptions(args);
   const devVars = devVarsPath(options);
-  wranglerPath();
   ensureRootKey(devVars);
   await migrate(options);
   return await serve(args, devVars);

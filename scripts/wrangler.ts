@@ -2,8 +2,6 @@ import { createRequire } from 'node:module';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { Problem } from './problem.ts';
-
 /** Every wrangler runs here, as npm runs these scripts here, so relative paths mean one thing. */
 export const PROJECT_ROOT = dirname(import.meta.dirname);
 
@@ -22,13 +20,9 @@ export function wranglerEnvironment(extra: Record<string, string> = {}): NodeJS.
 /** The file that this Node runs as wrangler. */
 export function wranglerPath(): string {
   const require = createRequire(import.meta.url);
-  try {
-    const manifest = require.resolve('wrangler/package.json');
-    const { bin } = require(manifest) as { bin: { wrangler: string } };
-    return resolve(dirname(manifest), bin.wrangler);
-  } catch {
-    throw new Problem('The dependencies are not installed. Run `npm ci`, then try again.');
-  }
+  const manifest = require.resolve('wrangler/package.json');
+  const { bin } = require(manifest) as { bin: { wrangler: string } };
+  return resolve(dirname(manifest), bin.wrangler);
 }
 
 /** The options that several wrangler commands share. */
