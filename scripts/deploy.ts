@@ -6,10 +6,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 
+import { MIN_ROOT_KEY_LENGTH } from '../src/core/constants.ts';
+import { rootKeyFault } from '../src/core/root_keys.ts';
 import { askSecret } from './ask_secret.ts';
 import { PLANS, STEPS, type StepName } from './deploy_plan.ts';
 import { Problem, reportProblem } from './problem.ts';
-import { makeRootKey, ROOT_KEY_MIN_CHARACTERS, ROOT_KEY_NAME, rootKeyFault } from './root_key.ts';
+import { makeRootKey, ROOT_KEY_NAME } from './root_key.ts';
 import { PROJECT_ROOT, sharedArgs, wranglerEnvironment, wranglerPath } from './wrangler.ts';
 
 interface Options {
@@ -93,16 +95,16 @@ async function chooseRootKey(): Promise<{ value: string; isMade: boolean }> {
   const given = process.env[ROOT_KEY_NAME];
   if (given !== undefined) {
     const fault = rootKeyFault(given);
-    if (fault !== undefined) throw new Problem(`${ROOT_KEY_NAME} in the environment can't be used. ${fault}`);
+    if (fault !== null) throw new Problem(`${ROOT_KEY_NAME} in the environment can't be used. ${fault}`);
     return { value: given, isMade: false };
   }
   while (process.stdin.isTTY && process.stdout.isTTY) {
     const typed = await askSecret(
-      `Paste a root key of at least ${ROOT_KEY_MIN_CHARACTERS} characters, or press Enter to have one made: `,
+      `Paste a root key of at least ${MIN_ROOT_KEY_LENGTH} characters, or press Enter to have one made: `,
     );
     if (typed === '') break;
     const fault = rootKeyFault(typed);
-    if (fault === undefined) return { value: typed, isMade: false };
+    if (fault === null) return { value: typed, isMade: false };
     console.log(fault);
   }
   return { value: makeRootKey(), isMade: true };

@@ -40,7 +40,7 @@ KEY_ID=\${ANSWER#*'"id":"'}
 KEY_ID=\${KEY_ID%%'"'*}
 SECRET=\${ANSWER#*'"secret":"'}
 SECRET=\${SECRET%%'"'*}
-printf 'key id: %s\\nsecret: %s\\n' "$KEY_ID" "$SECRET"`,
+case $ANSWER in *'"secret":'*) printf 'key id: %s\\nsecret: %s\\n' "$KEY_ID" "$SECRET" ;; esac`,
     },
     {
       title: 'Verify it: the answer says VALID',

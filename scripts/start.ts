@@ -3,11 +3,12 @@ import { basename, dirname, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 
+import { rootKeyFault } from '../src/core/root_keys.ts';
 import { ensureRootKey, readRootKey } from './dev_vars.ts';
 import { firstKeyBlocks } from './first_key.ts';
 import { Problem, reportProblem } from './problem.ts';
 import { endGroups, exitCodeOf, groupEnded, startGroup } from './process_group.ts';
-import { ROOT_KEY_NAME, rootKeyFault } from './root_key.ts';
+import { ROOT_KEY_NAME } from './root_key.ts';
 import {
   PROJECT_ROOT,
   sharedArgs,
@@ -55,13 +56,11 @@ function welcome(address: string, rootKey: string, devVars: string): string {
   const blocks = firstKeyBlocks(address, rootKey).map(
     ({ title, commands }, index) => `${index + 1}. ${title}\n\n${commands}`,
   );
-  return [
-    `Mintmark is ready: ${address}`,
-    `Root key (kept in ${basename(devVars)}): ${rootKey}`,
-    ...(fault === undefined ? [] : [`${fault} Until this one is changed, root is refused.`]),
-    'Paste these into another shell, in order, as often as you like.',
-    ...blocks,
-  ]
+  const next =
+    fault === null
+      ? ['Paste these into another shell, in order, as often as you like.', ...blocks]
+      : [`${fault} Root is refused until you change this one and start again.`];
+  return [`Mintmark is ready: ${address}`, `Root key (kept in ${basename(devVars)}): ${rootKey}`, ...next]
     .map((paragraph) => `\n${paragraph}\n`)
     .join('');
 }
