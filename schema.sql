@@ -8,10 +8,11 @@
 -- A tenant. All that one organization has is invisible to every other.
 CREATE TABLE organizations (
   id TEXT NOT NULL PRIMARY KEY,             -- org_…
-  slug TEXT NOT NULL UNIQUE,                -- a readable name, for headers and bindings
+  slug TEXT NOT NULL,                       -- a readable name, for headers and bindings; unique among the living
   name TEXT NOT NULL,                       -- for people
   key_prefix TEXT NOT NULL,                 -- the brand that new keys begin with
   personal_key_permissions TEXT NOT NULL CHECK (json_valid(personal_key_permissions)), -- a list of scopes: the ceiling of keys of people
+  max_live_keys INTEGER,                    -- how many keys may live at once; null: any number
   max_key_lifetime TEXT,                    -- a duration such as 90d; null: keys need not expire
   created_at INTEGER NOT NULL,              -- when it was made
   created_by TEXT NOT NULL,                 -- by which principal
@@ -20,6 +21,9 @@ CREATE TABLE organizations (
   deleted_at INTEGER,                       -- set: nothing of it can be used or seen
   revision INTEGER NOT NULL                 -- counts its changes, from 1
 ) STRICT, WITHOUT ROWID;
+
+-- A slug is taken by the living only.
+CREATE UNIQUE INDEX organizations_slug ON organizations (slug) WHERE deleted_at IS NULL;
 
 -- Who owns the keys that no person owns: a deployment, a job, another service.
 CREATE TABLE service_accounts (
@@ -51,6 +55,7 @@ CREATE TABLE api_keys (
   service_account_id TEXT REFERENCES service_accounts (id),    -- the account that owns it, or null
   user_id TEXT,                             -- else the person who does, by the application's own identifier
   name TEXT NOT NULL,                       -- for people
+  folded_name TEXT NOT NULL,                -- the name in lower case, to search by
   description TEXT,                         -- for people
   environment TEXT NOT NULL CHECK (environment IN ('live', 'test')), -- what it is for; part of its secret
   digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64), -- SHA-256 of the secret, in hexadecimal
@@ -69,6 +74,7 @@ CREATE TABLE api_keys (
   revocation_reason TEXT,                   -- what they said
   rotated_from TEXT,                        -- the key that this one succeeds
   rotated_to TEXT,                          -- the key that succeeds this one
+  supersedes TEXT,                          -- set: the key that ends when this one is first used
   deleted_at INTEGER,                       -- set: out of the lists
   revision INTEGER NOT NULL,                -- counts its changes, from 1
   CHECK ((service_account_id IS NULL) <> (user_id IS NULL))
@@ -79,9 +85,15 @@ CREATE INDEX api_keys_list ON api_keys (organization_id, id) WHERE deleted_at IS
 CREATE INDEX api_keys_of_account ON api_keys (organization_id, service_account_id, id) WHERE deleted_at IS NULL AND service_account_id IS NOT NULL;
 CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id, id) WHERE deleted_at IS NULL AND user_id IS NOT NULL;
 
+-- A key has one successor.
+CREATE UNIQUE INDEX api_keys_successor ON api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
+-- What counts against an organization's limit: keys that may still be good, but for those that have a successor.
+CREATE INDEX api_keys_live ON api_keys (organization_id, expires_at)
+  WHERE revoked_at IS NULL AND deleted_at IS NULL AND rotated_to IS NULL;
+
 -- The latest valid use of each key that has one. Best effort, and apart from the keys: a use is no change to a key.
 CREATE TABLE key_usage (
-  key_id TEXT NOT NULL PRIMARY KEY REFERENCES api_keys (id), -- which key
+  key_id TEXT NOT NULL PRIMARY KEY,         -- which key
   last_used_at INTEGER NOT NULL,            -- when
   last_used_ip TEXT,                        -- from which address, if known
   last_used_user_agent TEXT                 -- with which client, if known
@@ -90,7 +102,7 @@ CREATE TABLE key_usage (
 -- Who did what, written in the same transaction as what was done.
 CREATE TABLE audit_events (
   id TEXT NOT NULL PRIMARY KEY,             -- evt_…, made by the writer, so that a repeated batch is recognised
-  organization_id TEXT NOT NULL REFERENCES organizations (id), -- where
+  organization_id TEXT NOT NULL REFERENCES organizations (id) DEFERRABLE INITIALLY DEFERRED, -- where; an event is written before what it tells of
   at INTEGER NOT NULL,                      -- when
   action TEXT NOT NULL,                     -- what, such as api_key.revoked
   actor_type TEXT NOT NULL CHECK (actor_type IN ('root', 'service_account', 'user', 'system')), -- what kind of principal did it
@@ -104,8 +116,13 @@ CREATE TABLE audit_events (
   changes TEXT NOT NULL CHECK (json_valid(changes)) -- {field: {from, to}}, never a secret
 ) STRICT, WITHOUT ROWID;
 
+-- An organization's trail, newest first: whole, by who did it, and by what it was done to.
+CREATE INDEX audit_events_list ON audit_events (organization_id, id);
+CREATE INDEX audit_events_of_actor ON audit_events (organization_id, actor_id, id);
+CREATE INDEX audit_events_of_target ON audit_events (organization_id, target_id, id);
+
 -- One row for each change to an organization, an account or a key, in the order of commits. A cached record says
--- how far along this table it was read.
+-- how far along this table it was read. The newest row always stays.
 CREATE TABLE changes (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,    -- never given twice, even after old rows are pruned
   subject TEXT NOT NULL,                    -- the id of what changed
@@ -116,7 +133,8 @@ CREATE TABLE changes (
 -- whole transaction, and its name says why.
 CREATE TABLE assertions (
   caller_live INTEGER CONSTRAINT caller_live CHECK (caller_live IS NULL),                -- the caller may still call
-  target_unchanged INTEGER CONSTRAINT target_unchanged CHECK (target_unchanged IS NULL)  -- what was judged is as it was
+  target_unchanged INTEGER CONSTRAINT target_unchanged CHECK (target_unchanged IS NULL), -- what was judged is as it was
+  quota_left INTEGER CONSTRAINT quota_left CHECK (quota_left IS NULL)                    -- the organization may have another key
 ) STRICT;
 
 -- The organization that always exists.

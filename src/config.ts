@@ -1,3 +1,4 @@
+import './contract/zod.ts';
 import * as z from 'zod';
 
 import { DEFAULT_MAX_STALENESS_SECONDS, LARGEST_MAX_STALENESS_SECONDS } from './core/constants.ts';
@@ -18,7 +19,7 @@ export interface Config {
 const wholeNumber = (lowest: number, highest: number) => {
   const error = `must be a whole number from ${lowest} to ${highest}`;
   return z
-    .union([z.string().regex(/^[0-9]{1,6}$/), z.int()], { error })
+    .union([z.string().regex(/^[0-9]{1,6}$/, { error }), z.int()], { error })
     .transform(Number)
     .refine((value) => value >= lowest && value <= highest, { error });
 };
@@ -31,7 +32,7 @@ const variables = z.object({
 
 /** Reads the environment once: all of it, or the faults that name what is missing or wrong. */
 export function readConfig(
-  env: Partial<Env>,
+  env: Partial<Pick<Env, 'DB' | 'CACHE'>>,
 ): { readonly config: Config } | { readonly faults: readonly Fault[] } {
   const parsed = variables.safeParse(env);
   const { DB: db, CACHE: cache } = env;

@@ -1,8 +1,21 @@
-import { waitUntil } from 'cloudflare:workers';
+import { exports, waitUntil, WorkerEntrypoint } from 'cloudflare:workers';
 
 import { readConfig } from './config.ts';
-import type { LogEntry, Platform } from './core/platform.ts';
-import { createApp, createMisconfiguredApp } from './http/app.ts';
+import type { LogEntry, PendingUse, Platform } from './core/platform.ts';
+import type { Fault, Result } from './core/refusal.ts';
+import { refuse } from './core/refusal.ts';
+import { createApp, createMisconfiguredApp, type Services } from './http/app.ts';
+import { answered } from './rpc/answer.ts';
+import {
+  KeyManagement,
+  type KeyListInput,
+  type KeyPatchInput,
+  type KeysProps,
+  type NewKeyInput,
+  type RevocationInput,
+  type RotationInput,
+} from './rpc/key_management.ts';
+import { verify, verifyMany, type VerifierProps, type VerifyInput } from './rpc/verification.ts';
 import { createServices } from './services.ts';
 
 function log(entry: LogEntry): void {
@@ -19,22 +32,97 @@ const platform: Platform = {
       ),
     );
   },
-  sleep: (ms) => scheduler.wait(ms),
+  sleep: (ms, signal) => scheduler.wait(ms, signal === undefined ? {} : { signal }),
+  relay: (uses) => exports.UsageRelay.take(uses),
   log,
 };
 
-function createWorkerApp(env: Env) {
-  const read = readConfig(env);
-  return 'faults' in read
-    ? createMisconfiguredApp(read.faults, log)
-    : createApp(createServices(read.config, platform));
+interface Isolate {
+  readonly app: ReturnType<typeof createMisconfiguredApp>;
+  /** Null: the deployment lacks something, and the app says what. */
+  readonly services: Services | null;
+  readonly faults: readonly Fault[];
 }
 
-let app: ReturnType<typeof createWorkerApp> | undefined;
+let isolate: Isolate | undefined;
+
+function served(env: Env): Isolate {
+  isolate ??= createIsolate(env);
+  return isolate;
+}
+
+function createIsolate(env: Env): Isolate {
+  const read = readConfig(env);
+  if ('faults' in read) {
+    return { app: createMisconfiguredApp(read.faults, platform), services: null, faults: read.faults };
+  }
+  const services = createServices(read.config, platform);
+  return { app: createApp(services), services, faults: [] };
+}
+
+/** Runs a call of another Worker; a deployment that lacks something says so. */
+function answer<Value>(env: Env, call: (services: Services, requestId: string) => Promise<Result<Value>>) {
+  return answered(platform, (requestId) => {
+    const { services, faults } = served(env);
+    return services === null
+      ? Promise.resolve(refuse({ kind: 'misconfigured', faults }))
+      : call(services, requestId);
+  });
+}
+
+/** Mintmark's own: goes on waiting for the minute in which uses may be written, in an invocation of its own. */
+export class UsageRelay extends WorkerEntrypoint<Env> {
+  take(uses: readonly PendingUse[]): void {
+    served(this.env).services?.uses.take(uses);
+  }
+}
+
+/** Verification for other Workers, without a network hop. See {@link VerifierProps} for what the binding says. */
+export class Verifier extends WorkerEntrypoint<Env, VerifierProps> {
+  /** The verdict on a key, or why there is none. */
+  verify(request: VerifyInput) {
+    return answer(this.env, ({ verifier }) => verify(verifier, this.ctx.props, request));
+  }
+
+  /** The verdicts on up to a hundred keys, in the order of asking. */
+  verifyMany(requests: readonly VerifyInput[]) {
+    return answer(this.env, ({ verifier }) => verifyMany(verifier, this.ctx.props, requests));
+  }
+}
+
+/** Management of keys for other Workers, as the binding's {@link KeysProps} allow. */
+export class Keys extends WorkerEntrypoint<Env, KeysProps> {
+  create(input: NewKeyInput) {
+    return answer(this.env, (services, id) => this.#calls(services, id).create(input));
+  }
+
+  get(id: string) {
+    return answer(this.env, (services, requestId) => this.#calls(services, requestId).get(id));
+  }
+
+  list(input: KeyListInput = {}) {
+    return answer(this.env, (services, id) => this.#calls(services, id).list(input));
+  }
+
+  update(id: string, input: KeyPatchInput) {
+    return answer(this.env, (services, requestId) => this.#calls(services, requestId).update(id, input));
+  }
+
+  rotate(id: string, input: RotationInput = {}) {
+    return answer(this.env, (services, requestId) => this.#calls(services, requestId).rotate(id, input));
+  }
+
+  revoke(id: string, input: RevocationInput = {}) {
+    return answer(this.env, (services, requestId) => this.#calls(services, requestId).revoke(id, input));
+  }
+
+  #calls(services: Services, requestId: string): KeyManagement {
+    return new KeyManagement({ ...services, clock: platform.clock }, this.ctx.props, requestId);
+  }
+}
 
 export default {
   fetch(request, env, context) {
-    app ??= createWorkerApp(env);
-    return app.fetch(request, env, context);
+    return served(env).app.fetch(request, env, context);
   },
 } satisfies ExportedHandler<Env>;

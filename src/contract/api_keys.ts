@@ -1,6 +1,13 @@
 import * as z from 'zod';
 
-import { MAX_REASON_LENGTH } from '../core/constants.ts';
+import {
+  MAX_GRACE_MS,
+  MAX_REASON_LENGTH,
+  MAX_SEARCH_BYTES,
+  DEFAULT_PAGE_SIZE,
+  MAX_PAGE_SIZE,
+} from '../core/constants.ts';
+import { expiryFault, parseDuration } from '../core/expiry.ts';
 import { parseKeyId } from '../core/id.ts';
 import { KEY_STATUSES } from '../core/records.ts';
 import { ENVIRONMENTS } from '../core/secret.ts';
@@ -8,7 +15,7 @@ import {
   cursor,
   description,
   duration,
-  expiry,
+  instant,
   limit,
   metadata,
   name,
@@ -17,13 +24,14 @@ import {
   text,
   timestamp,
   userId,
+  answeredMetadata,
 } from './fields.ts';
 
 const newKeyFields = {
   name,
   description: description.optional(),
   environment: z.enum(ENVIRONMENTS).optional(),
-  expiresAt: expiry.nullable().optional(),
+  expiresAt: instant.nullable().optional(),
   expiresIn: duration.optional(),
   scopes: scopes.nullable().optional(),
   metadata: metadata.optional(),
@@ -39,6 +47,22 @@ const oneExpiry = {
   check: (body: unknown): boolean => !(isBody(body) && 'expiresAt' in body && 'expiresIn' in body),
   options: { path: ['expiresIn'], error: 'give expiresAt or expiresIn, not both', ...always },
 };
+
+/**
+ * Judges a body's expiry by the clock as well, so that an answer names one in the past beside whatever else is wrong,
+ * and before the caller's rights are looked at. The keyring judges it again.
+ */
+export function expiringBy<Schema extends z.ZodType>(clock: () => number, schema: Schema): Schema {
+  const faultOf = (body: unknown): string | null =>
+    isBody(body) && 'expiresAt' in body && typeof body.expiresAt === 'number'
+      ? expiryFault(body.expiresAt, clock())
+      : null;
+  return schema.refine((body) => faultOf(body) === null, {
+    path: ['expiresAt'],
+    error: ({ input }) => faultOf(input) ?? undefined,
+    ...always,
+  });
+}
 
 /** POST /v1/service-accounts/{id}/api-keys */
 export const newAccountKey = z.strictObject(newKeyFields).refine(oneExpiry.check, oneExpiry.options);
@@ -63,17 +87,44 @@ export const keyPatch = z.strictObject({
   description: description.optional(),
   scopes: scopes.nullable().optional(),
   metadata: metadata.nullable().optional(),
-  expiresAt: expiry.nullable().optional(),
+  expiresAt: instant.nullable().optional(),
   enabled: z.boolean().optional(),
 });
 
 /** POST /v1/api-keys/{id}/revoke */
 export const revocation = z.strictObject({
   reason: text(0, MAX_REASON_LENGTH).nullable().optional(),
+  lineage: z.boolean().optional(),
 });
 
+const gracePeriod = z
+  .string()
+  .refine((value) => value === '0s' || (parseDuration(value) ?? Infinity) <= MAX_GRACE_MS, {
+    error: 'must be 0s to 30d, written as a whole number and one of s, m, h, d, w',
+  });
+
+/** POST /v1/api-keys/{id}/rotate */
+export const rotation = z
+  .strictObject({
+    gracePeriod: gracePeriod.optional(),
+    untilFirstUse: z.boolean().optional(),
+    expiresAt: instant.nullable().optional(),
+    expiresIn: duration.optional(),
+  })
+  .refine(oneExpiry.check, oneExpiry.options);
+
+/** What a list is searched by. */
+const search = text(1, MAX_SEARCH_BYTES).refine(
+  (value) => new TextEncoder().encode(value).length <= MAX_SEARCH_BYTES,
+  { error: `must be at most ${MAX_SEARCH_BYTES} bytes` },
+);
+
 const page = { limit, cursor: cursor(parseKeyId).optional() };
-const filters = { status: z.enum(KEY_STATUSES).optional(), environment: z.enum(ENVIRONMENTS).optional() };
+const filters = {
+  status: z.enum(KEY_STATUSES).optional(),
+  environment: z.enum(ENVIRONMENTS).optional(),
+  search: search.optional(),
+};
 
 /** GET /v1/service-accounts/{id}/api-keys */
 export const accountKeyQuery = z.strictObject({ ...filters, ...page });
@@ -84,6 +135,11 @@ export const keyQuery = z.strictObject({
   userId: userId.optional(),
   ...filters,
   ...page,
+});
+
+/** The same as an argument of a call. */
+export const keyListRequest = keyQuery.extend({
+  limit: z.int().min(1).max(MAX_PAGE_SIZE).default(DEFAULT_PAGE_SIZE),
 });
 
 export const apiKey = z.strictObject({
@@ -97,7 +153,7 @@ export const apiKey = z.strictObject({
   start: z.string(),
   fingerprint: z.string(),
   scopes: z.array(z.string()).nullable(),
-  metadata: z.record(z.string(), z.unknown()),
+  metadata: answeredMetadata,
   status: z.enum(KEY_STATUSES),
   enabled: z.boolean(),
   createdAt: timestamp,
@@ -121,3 +177,11 @@ export type MintedKeyResource = z.infer<typeof mintedKey>;
 
 export const revokedKey = z.strictObject({ key: apiKey, effectiveBy: timestamp });
 export type RevokedKeyResource = z.infer<typeof revokedKey>;
+
+export const rotatedKey = z.strictObject({
+  key: apiKey,
+  secret: z.string(),
+  previous: apiKey,
+  effectiveBy: timestamp,
+});
+export type RotatedKeyResource = z.infer<typeof rotatedKey>;

@@ -1,3 +1,4 @@
+import './zod.ts';
 import * as z from 'zod';
 
 import {
@@ -11,36 +12,11 @@ import {
   MAX_SCOPES,
   MAX_USER_ID_LENGTH,
 } from '../core/constants.ts';
-import { DURATION_RULE, expiryFault, parseDuration } from '../core/expiry.ts';
+import { DURATION_RULE, parseDuration } from '../core/expiry.ts';
 import { SERVICE_ACCOUNT_ID_PATTERN, type ServiceAccountId } from '../core/id.ts';
 import type { Metadata } from '../core/records.ts';
 import { SCOPE_PATTERN, scopeFault } from '../core/scope.ts';
 import { holdsSecret } from '../core/secret.ts';
-
-// Workers allow no code from strings, so zod must not try to compile its validators.
-z.config({ jitless: true, customError: messageOf });
-
-/** Says the rule that a field breaks, in the same words for every field. */
-function messageOf(issue: z.core.$ZodRawIssue): string | undefined {
-  if (issue.code === 'invalid_type') {
-    return issue.input === undefined
-      ? 'is required'
-      : `must be ${EXPECTED[issue.expected] ?? issue.expected}`;
-  }
-  if (issue.code === 'invalid_value') return `must be ${issue.values.map(String).join(' or ')}`;
-  if (issue.code === 'too_small') return `must be at least ${issue.minimum}`;
-  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`;
-  return undefined;
-}
-
-const EXPECTED: Readonly<Record<string, string>> = {
-  string: 'a string',
-  number: 'a number',
-  int: 'a whole number',
-  boolean: 'true or false',
-  array: 'a list',
-  object: 'a JSON object',
-};
 
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
@@ -74,7 +50,15 @@ export const userId = z
   .regex(new RegExp(`^[\\x20-\\x7e]{1,${MAX_USER_ID_LENGTH}}$`), {
     error: `must have 1 to ${MAX_USER_ID_LENGTH} printable ASCII characters`,
   })
+  .refine((value) => !isPrincipal(value), {
+    error: 'must not be root, system or an id that Mintmark gives',
+  })
   .refine((value) => !holdsSecret(value), { error: 'must not contain an API key' });
+
+/** Records name who did what by one word, so a person must not go by another principal's. */
+function isPrincipal(value: string): boolean {
+  return value === 'root' || value === 'system' || /^(?:org|sa|key|evt)_/.test(value);
+}
 
 export const serviceAccountId = z.custom<ServiceAccountId>(
   (value) => typeof value === 'string' && SERVICE_ACCOUNT_ID_PATTERN.test(value),
@@ -131,21 +115,16 @@ export const metadata = z
     }
   });
 
-/**
- * A key's expiry: an RFC 3339 date and time with its offset, in the future, as epoch milliseconds. Judged by the clock
- * here already, so that an answer names it beside whatever else is wrong; the keyring judges it again, by its own.
- */
-export const expiry = z.iso
-  .datetime({
-    offset: true,
-    error: 'must be an RFC 3339 date and time with an offset, such as 2030-01-31T12:00:00Z',
-  })
-  .transform((written, context) => {
-    const expiresAt = Date.parse(written);
-    const message = expiryFault(expiresAt, Date.now());
-    if (message !== null) context.addIssue({ code: 'custom', message });
-    return expiresAt;
-  });
+/** Metadata in an answer. */
+export const answeredMetadata: z.ZodType<Metadata> = z.record(z.string(), z.json());
+
+const writtenInstant = z.iso.datetime({
+  offset: true,
+  error: 'must be an RFC 3339 date and time with an offset, such as 2030-01-31T12:00:00Z',
+});
+
+/** An RFC 3339 date and time with its offset, as epoch milliseconds. */
+export const instant = writtenInstant.transform((written) => Date.parse(written));
 
 export const duration = z
   .string()

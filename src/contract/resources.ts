@@ -1,16 +1,44 @@
-import type { ApiKeyResource } from '../contract/api_keys.ts';
-import { encodeCursor } from '../contract/fields.ts';
-import type { ServiceAccountResource } from '../contract/service_accounts.ts';
-import type { VerdictResource, WhoamiResource } from '../contract/verdict.ts';
+import type { AuditEvent } from '../core/audit.ts';
 import type { Principal } from '../core/caller.ts';
 import type { Page } from '../core/page.ts';
-import { accountStatus, keyStatus, type ApiKey, type LastUse, type ServiceAccount } from '../core/records.ts';
-import type { Verdict } from '../verifier/verifier.ts';
+import {
+  accountStatus,
+  keyStatus,
+  type ApiKey,
+  type LastUse,
+  type Organization,
+  type ServiceAccount,
+} from '../core/records.ts';
+import type { Verdict } from '../core/verdict.ts';
+import type { ApiKeyResource } from './api_keys.ts';
+import type { AuditEventResource } from './audit_events.ts';
+import type { Description } from './describe.ts';
+import { encodeCursor } from './fields.ts';
+import type { OrganizationResource } from './organizations.ts';
+import type { ProblemResource } from './problem.ts';
+import type { ServiceAccountResource } from './service_accounts.ts';
+import type { VerdictResource, WhoamiResource } from './verdict.ts';
 
 /** Records as the contract writes them. */
 
 export const timestampOf = (ms: number): string => new Date(ms).toISOString();
 const orNull = (ms: number | null): string | null => (ms === null ? null : timestampOf(ms));
+
+export function organizationResource(organization: Organization): OrganizationResource {
+  return {
+    id: organization.id,
+    slug: organization.slug,
+    name: organization.name,
+    keyPrefix: organization.keyPrefix,
+    personalKeyPermissions: [...organization.personalKeyPermissions],
+    maxLiveKeys: organization.maxLiveKeys,
+    maxKeyLifetime: organization.maxKeyLifetime,
+    createdAt: timestampOf(organization.createdAt),
+    createdBy: organization.createdBy,
+    updatedAt: timestampOf(organization.updatedAt),
+    updatedBy: organization.updatedBy,
+  };
+}
 
 export function serviceAccountResource(account: ServiceAccount): ServiceAccountResource {
   return {
@@ -82,6 +110,10 @@ export function verdictResource({ decision, source, ageSeconds }: Verdict): Verd
   };
 }
 
+export function auditEventResource(event: AuditEvent): AuditEventResource {
+  return { ...event, at: timestampOf(event.at) };
+}
+
 export function whoamiResource({ actor, organizationId, scopes, credential }: Principal): WhoamiResource {
   const key = credential?.key;
   return {
@@ -104,5 +136,18 @@ export function pageResource<Item, Id extends string, Resource>(
   return {
     data: page.items.map(toResource),
     nextCursor: page.next === null ? null : encodeCursor(page.next),
+  };
+}
+
+export function problemResource(description: Description, requestId: string): ProblemResource {
+  const { status, code, title, detail, errors } = description;
+  return {
+    type: `urn:mintmark:problem:${code}`,
+    title,
+    status,
+    detail,
+    code,
+    requestId,
+    ...(errors === undefined ? {} : { errors: [...errors] }),
   };
 }

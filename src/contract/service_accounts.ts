@@ -2,7 +2,7 @@ import * as z from 'zod';
 
 import { parseServiceAccountId } from '../core/id.ts';
 import { ACCOUNT_STATUSES, ROLES } from '../core/records.ts';
-import { cursor, description, limit, metadata, name, scopes, timestamp } from './fields.ts';
+import { cursor, description, limit, metadata, name, scopes, timestamp, answeredMetadata } from './fields.ts';
 
 /** POST /v1/service-accounts */
 export const newServiceAccount = z.strictObject({
@@ -36,7 +36,7 @@ export const serviceAccount = z.strictObject({
   permissions: z.array(z.string()),
   role: z.enum(ROLES).nullable(),
   status: z.enum(ACCOUNT_STATUSES),
-  metadata: z.record(z.string(), z.unknown()),
+  metadata: answeredMetadata,
   createdAt: timestamp,
   createdBy: z.string(),
   updatedAt: timestamp,

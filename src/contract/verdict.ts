@@ -4,7 +4,7 @@ import { LARGEST_MAX_STALENESS_SECONDS } from '../core/constants.ts';
 import { VERDICT_CODES } from '../core/decide.ts';
 import { ENVIRONMENTS } from '../core/secret.ts';
 import { userAgentOf } from '../core/user_agent.ts';
-import { askedScopes, ip, timestamp } from './fields.ts';
+import { askedScopes, ip, timestamp, answeredMetadata } from './fields.ts';
 
 /** POST /v1/api-keys/verify. Any text may be asked about as a key. */
 export const verifyRequest = z.strictObject({
@@ -26,7 +26,7 @@ export const verdict = z.strictObject({
   name: z.string().optional(),
   environment: z.enum(ENVIRONMENTS).optional(),
   scopes: z.array(z.string()).optional(),
-  metadata: z.record(z.string(), z.unknown()).optional(),
+  metadata: answeredMetadata.optional(),
   expiresAt: timestamp.optional(),
   source: z.enum(['memory', 'kv', 'd1', 'none']),
   ageSeconds: z.int(),

@@ -1,6 +1,9 @@
-import type { EventId, KeyId, OrganizationId } from './id.ts';
+import type { EventId, KeyId, OrganizationId, ServiceAccountId } from './id.ts';
 
 export const ACTIONS = [
+  'organization.created',
+  'organization.updated',
+  'organization.deleted',
   'service_account.created',
   'service_account.updated',
   'service_account.disabled',
@@ -9,12 +12,23 @@ export const ACTIONS = [
   'api_key.created',
   'api_key.updated',
   'api_key.revoked',
+  'api_key.rotated',
   'api_key.deleted',
+  'grant.refused',
 ] as const;
 export type Action = (typeof ACTIONS)[number];
 
+export const TARGET_TYPES = ['organization', 'service_account', 'api_key'] as const;
+
+export type Target =
+  | { readonly type: 'organization'; readonly id: OrganizationId }
+  | { readonly type: 'service_account'; readonly id: ServiceAccountId }
+  | { readonly type: 'api_key'; readonly id: KeyId };
+
+export const ACTOR_TYPES = ['root', 'service_account', 'user', 'system'] as const;
+
 export interface Actor {
-  readonly type: 'root' | 'service_account' | 'user' | 'system';
+  readonly type: (typeof ACTOR_TYPES)[number];
   readonly id: string;
   /** The key that was presented; null for root. */
   readonly credentialId: KeyId | null;
@@ -37,7 +51,7 @@ export interface AuditEvent extends Origin {
   readonly at: number;
   readonly action: Action;
   readonly actor: Actor;
-  readonly target: { readonly type: 'service_account' | 'api_key'; readonly id: string };
+  readonly target: Target;
   readonly changes: Changes;
 }
 

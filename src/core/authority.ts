@@ -1,4 +1,4 @@
-import type { ApiKey, KeyRecord, Organization, Role, ServiceAccount } from './records.ts';
+import type { ApiKey, KeyRecord, OrganizationRules, Role, ServiceAccount } from './records.ts';
 import { coversAll, intersect, isManagementScope, type Scope } from './scope.ts';
 
 /** What each role adds to an account's permissions. */
@@ -8,15 +8,17 @@ const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
   reader: ['mintmark:accounts:read', 'mintmark:keys:read'],
 };
 
+const scopesOf = (role: Role | null): readonly Scope[] => (role === null ? [] : ROLE_SCOPES[role]);
+
 type AccountGrants = Pick<ServiceAccount, 'permissions' | 'role'>;
 
 /** All that an account may do: its permissions, and what its role adds. */
 export function accountScopes(account: AccountGrants): Scope[] {
-  return [...new Set([...account.permissions, ...(account.role === null ? [] : ROLE_SCOPES[account.role])])];
+  return [...new Set([...account.permissions, ...scopesOf(account.role)])];
 }
 
 /** The most that a key can do, whoever it belongs to. */
-function ceiling(account: AccountGrants | null, organization: Organization): readonly Scope[] {
+function ceiling(account: AccountGrants | null, organization: OrganizationRules): readonly Scope[] {
   return account === null ? organization.personalKeyPermissions : accountScopes(account);
 }
 
@@ -41,15 +43,28 @@ export function grantedByAccount(account: AccountGrants): Scope[] {
   return accountScopes(account).filter(isManagementScope);
 }
 
-/** Whether `to` allows anything that `from` did not. Read backwards, whether a change takes anything away. */
-export function accountIsStronger(
-  from: AccountGrants & Pick<ServiceAccount, 'disabledAt' | 'deletedAt'>,
-  to: AccountGrants & Pick<ServiceAccount, 'disabledAt' | 'deletedAt'>,
-): boolean {
+type AccountState = AccountGrants & Pick<ServiceAccount, 'disabledAt' | 'deletedAt'>;
+
+/** Permissions and role count each for itself: what one of them repeats would outlive the other's end. */
+function grantsMore(from: AccountGrants, to: AccountGrants): boolean {
+  return !coversAll(from.permissions, to.permissions) || !coversAll(scopesOf(from.role), scopesOf(to.role));
+}
+
+/** Whether `to` holds anything that `from` did not. */
+export function accountIsStronger(from: AccountState, to: AccountState): boolean {
   return (
     (from.disabledAt !== null && to.disabledAt === null) ||
     (from.deletedAt !== null && to.deletedAt === null) ||
-    !coversAll(accountScopes(from), accountScopes(to))
+    grantsMore(from, to)
+  );
+}
+
+/** Whether `to` allows less than `from` did. */
+export function accountIsWeaker(from: AccountState, to: AccountState): boolean {
+  return (
+    (from.disabledAt === null && to.disabledAt !== null) ||
+    (from.deletedAt === null && to.deletedAt !== null) ||
+    !coversAll(accountScopes(to), accountScopes(from))
   );
 }
 

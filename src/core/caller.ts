@@ -1,7 +1,7 @@
 import type { Actor, Origin } from './audit.ts';
 import type { Decision } from './decide.ts';
 import type { OrganizationId } from './id.ts';
-import type { KeyRecord, Organization } from './records.ts';
+import type { KeyRecord, OrganizationRules } from './records.ts';
 import { EVERY_SCOPE, type Scope } from './scope.ts';
 
 /** Who calls, and what that allows. */
@@ -14,9 +14,20 @@ export interface Principal {
 }
 
 /** A principal that was judged on D1's primary, and may change things. */
-export interface Caller extends Principal {
-  readonly organization: Organization;
+export interface Caller extends Omit<Principal, 'actor'> {
+  readonly actor: Actor;
+  readonly organization: OrganizationRules;
   readonly origin: Origin;
+}
+
+/** Mintmark itself, carrying out what somebody allowed earlier. */
+export function systemOf(organization: OrganizationRules, requestId: string): Caller {
+  return {
+    ...rootOf(organization.id),
+    actor: { type: 'system', id: 'system', credentialId: null },
+    organization,
+    origin: { requestId, ip: null, userAgent: null },
+  };
 }
 
 export function rootOf(organizationId: OrganizationId): Principal {
@@ -43,6 +54,6 @@ export function holderOf({ record, scopes }: Extract<Decision, { code: 'VALID' }
 }
 
 /** Whether `Mintmark-Organization` names this organization; absent, it does. */
-export function isNamed(organization: Organization, named: string | null): boolean {
+export function isNamed(organization: OrganizationRules, named: string | null): boolean {
   return named === null || named === organization.id || named === organization.slug;
 }

@@ -34,6 +34,20 @@ export const ID_RANDOM_LENGTH = 13;
 export const MAX_SCOPE_LENGTH = 128;
 export const MAX_SCOPES = 100;
 export const MAX_NAME_LENGTH = 256;
+export const MAX_SLUG_LENGTH = 63;
+/** The brand of keys where an organization says no other. */
+export const DEFAULT_KEY_PREFIX = 'mk';
+/** More keys than a database of D1's size holds. */
+export const LARGEST_MAX_LIVE_KEYS = 100_000_000;
+/** Longer than what people search by. */
+export const MAX_SEARCH_BYTES = 40;
+export const DEFAULT_GRACE_PERIOD = '24h';
+/** How long a rotated key may go on beside its successor. */
+export const MAX_GRACE_MS = 30 * DAY_MS;
+/** An isolate that sees a successor used tries so often to end the key that it supersedes, while that is not done. */
+export const SUPERSEDE_RETRY_MS = 10 * SECOND_MS;
+/** D1's free plan takes 50 statements an invocation, and a key's change is five of them. */
+export const MAX_KEYS_IN_BATCH = 8;
 export const MAX_DESCRIPTION_LENGTH = 1_024;
 export const MAX_REASON_LENGTH = 512;
 export const MAX_USER_ID_LENGTH = 255;
@@ -75,6 +89,8 @@ export const MAX_FLOORS = 10_000;
 
 /** An isolate writes the uses that it saw at most so often. */
 export const USAGE_FLUSH_INTERVAL_MS = MINUTE_MS;
+/** What background work may safely take: the platform ends it some 30 s after the answer. */
+export const MAX_BACKGROUND_MS = 25 * SECOND_MS;
 /** A first use waits so long for others, so that a burst of calls to a quiet isolate is one write. */
 export const USAGE_GATHER_MS = 5 * SECOND_MS;
 /** Keys whose use an isolate holds for its next write; past that the oldest use is forgotten. */
@@ -84,6 +100,11 @@ export const MAX_USES_PER_STATEMENT = 1_000;
 
 /** Rounds of read, judge and write before a change that others keep overtaking is given back as a conflict. */
 export const MAX_CHANGE_ATTEMPTS = 5;
+
+/** Keys in one call of verifyMany. */
+export const MAX_VERIFY_MANY = 100;
+/** Names of organizations that an isolate remembers. */
+export const MAX_KNOWN_ORGANIZATIONS = 1_000;
 
 /** How long one answer of the readiness probe is given to everyone who asks. */
 export const READINESS_TTL_MS = 5_000;

@@ -27,10 +27,15 @@ type Resolved =
   | { readonly path: 'expiresAt' | 'expiresIn'; readonly message: string };
 
 /**
- * The instant that a request means, judged against `now` and the organization's longest lifetime (a duration, or null).
- * Both in milliseconds. What breaks a rule comes back with the field and the rule.
+ * The instant that a request means, judged against `now` and, from the key's birth on, the organization's longest
+ * lifetime (a duration, or null). Times in epoch milliseconds. What breaks a rule comes back with the field and the rule.
  */
-export function resolveExpiry(request: ExpiryRequest, now: number, maxLifetime: string | null): Resolved {
+export function resolveExpiry(
+  request: ExpiryRequest,
+  now: number,
+  maxLifetime: string | null,
+  bornAt: number = now,
+): Resolved {
   const { expiresIn } = request;
   const path = expiresIn === undefined ? 'expiresAt' : 'expiresIn';
   const duration = expiresIn === undefined ? null : parseDuration(expiresIn);
@@ -39,7 +44,7 @@ export function resolveExpiry(request: ExpiryRequest, now: number, maxLifetime: 
 
   if (maxLifetime !== null) {
     const maxMs = parseDuration(maxLifetime) ?? MAX_LIFETIME_MS;
-    if (expiresAt === null || expiresAt > now + maxMs) {
+    if (expiresAt === null || expiresAt > bornAt + maxMs) {
       return { path, message: `the organization's maxKeyLifetime requires an expiry within ${maxLifetime}` };
     }
   }

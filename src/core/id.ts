@@ -14,6 +14,8 @@ export const DEFAULT_ORGANIZATION_ID: OrganizationId = `org_${'0'.repeat(ID_LENG
 const patternOf = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9A-Za-z]{${ID_LENGTH}}$`);
 
 export const SERVICE_ACCOUNT_ID_PATTERN = patternOf('sa');
+export const ORGANIZATION_ID_PATTERN = patternOf('org');
+export const EVENT_ID_PATTERN = patternOf('evt');
 export const KEY_ID_PATTERN = patternOf('key');
 
 /** Text as an id of its kind, or null: nothing of another form can name a row. */
@@ -25,8 +27,22 @@ export function parseKeyId(text: string): KeyId | null {
   return KEY_ID_PATTERN.test(text) ? (text as KeyId) : null;
 }
 
+export function parseOrganizationId(text: string): OrganizationId | null {
+  return ORGANIZATION_ID_PATTERN.test(text) ? (text as OrganizationId) : null;
+}
+
+export function parseEventId(text: string): EventId | null {
+  return EVENT_ID_PATTERN.test(text) ? (text as EventId) : null;
+}
+
+/** What an event's id made at this time would begin with: where a list by time begins or ends. */
+export function eventIdFrom(ms: number): EventId {
+  return `evt_${toBase62(Math.max(0, ms), ID_TIME_LENGTH)}`;
+}
+
 /** Makes ids that sort, as text, by the time of their making: strictly within an isolate, by its clock across them. */
 export interface IdFactory {
+  organization(): OrganizationId;
   serviceAccount(): ServiceAccountId;
   key(): KeyId;
   event(): EventId;
@@ -49,6 +65,7 @@ export function createIdFactory(clock: () => number, random: RandomSource): IdFa
   };
 
   return {
+    organization: () => `org_${next()}`,
     serviceAccount: () => `sa_${next()}`,
     key: () => `key_${next()}`,
     event: () => `evt_${next()}`,

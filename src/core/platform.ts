@@ -1,4 +1,6 @@
 import type { RandomSource } from './base62.ts';
+import type { KeyId } from './id.ts';
+import type { LastUse } from './records.ts';
 
 /** What the code takes from its surroundings, so that tests can stand in for time and chance. */
 export interface Platform {
@@ -7,10 +9,15 @@ export interface Platform {
   readonly random: RandomSource;
   /** Lets work go on after the answer; what it throws is logged, and fails nothing. */
   readonly background: (work: Promise<unknown>) => void;
-  /** Resolves after so many milliseconds. */
-  readonly sleep: (ms: number) => Promise<void>;
+  /** Resolves after so many milliseconds, or rejects when the signal aborts. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Takes uses that could not be written yet to an invocation of their own, which may last longer than this one. */
+  readonly relay: (uses: readonly PendingUse[]) => Promise<void>;
   readonly log: (entry: LogEntry) => void;
 }
+
+/** A key's latest use, on its way to D1. */
+export type PendingUse = readonly [keyId: KeyId, use: LastUse];
 
 /** One line of the log: what happened, and facts that are no secret. */
 export interface LogEntry {

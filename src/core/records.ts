@@ -14,20 +14,8 @@ export type AccountStatus = (typeof ACCOUNT_STATUSES)[number];
 export const KEY_STATUSES = ['active', 'disabled', 'expired', 'revoked'] as const;
 export type KeyStatus = (typeof KEY_STATUSES)[number];
 
-/** A JSON object of the application's own. */
-export type Metadata = Readonly<Record<string, unknown>>;
-
-/** What of an organization judges its keys. */
-export interface Organization {
-  readonly id: OrganizationId;
-  readonly slug: string;
-  readonly keyPrefix: string;
-  /** The ceiling of keys that belong to a person. */
-  readonly personalKeyPermissions: readonly Scope[];
-  /** A duration such as `90d`, or null for none. */
-  readonly maxKeyLifetime: string | null;
-  readonly revision: number;
-}
+/** A JSON object of the application's own. What is nested in it is no deeper typed: over RPC a recursive type has no end. */
+export type Metadata = Record<string, string | number | boolean | object | null>;
 
 interface Stamped {
   readonly createdAt: number;
@@ -37,6 +25,27 @@ interface Stamped {
   readonly updatedBy: string;
   readonly revision: number;
 }
+
+export interface Organization extends Stamped {
+  readonly id: OrganizationId;
+  readonly slug: string;
+  readonly name: string;
+  /** The brand that new keys begin with. */
+  readonly keyPrefix: string;
+  /** The ceiling of keys that belong to a person. */
+  readonly personalKeyPermissions: readonly Scope[];
+  /** How many keys may live at once; null: any number. */
+  readonly maxLiveKeys: number | null;
+  /** A duration such as `90d`, or null for none. */
+  readonly maxKeyLifetime: string | null;
+  readonly deletedAt: number | null;
+}
+
+/** What of an organization judges its callers and its keys. */
+export type OrganizationRules = Pick<
+  Organization,
+  'id' | 'slug' | 'keyPrefix' | 'personalKeyPermissions' | 'maxLiveKeys' | 'maxKeyLifetime' | 'revision'
+>;
 
 export interface ServiceAccount extends Stamped {
   readonly id: ServiceAccountId;
@@ -71,6 +80,8 @@ export interface ApiKey extends Stamped {
   readonly revocationReason: string | null;
   readonly rotatedFrom: KeyId | null;
   readonly rotatedTo: KeyId | null;
+  /** The key that ends when this one is first used. */
+  readonly supersedes: KeyId | null;
   readonly deletedAt: number | null;
 }
 
@@ -94,10 +105,11 @@ export interface KeyRecord {
     | 'enabled'
     | 'expiresAt'
     | 'revokedAt'
+    | 'supersedes'
     | 'revision'
   >;
   readonly account: Pick<ServiceAccount, 'id' | 'permissions' | 'role' | 'disabledAt' | 'revision'> | null;
-  readonly organization: Organization;
+  readonly organization: OrganizationRules;
   /** The highest sequence number of `changes` at the moment of reading. */
   readonly asOf: number;
   /** When the D1 query behind this record started. */

@@ -16,11 +16,18 @@ export type Refusal =
   | { readonly kind: 'cannot_grant'; readonly scopes: readonly Scope[] }
   | { readonly kind: 'invalid'; readonly faults: readonly Fault[] }
   | { readonly kind: 'not_found'; readonly what: 'organization' | 'service account' | 'API key' }
+  | { readonly kind: 'root_required' }
   | { readonly kind: 'name_taken' }
+  | { readonly kind: 'slug_taken' }
+  | { readonly kind: 'quota_exceeded'; readonly maxLiveKeys: number }
+  | { readonly kind: 'default_organization' }
   | { readonly kind: 'account_disabled' }
   | { readonly kind: 'key_revoked' }
   | { readonly kind: 'key_expired' }
+  | { readonly kind: 'key_disabled' }
+  | { readonly kind: 'key_rotated' }
   | { readonly kind: 'conflict' }
+  | { readonly kind: 'misconfigured'; readonly faults: readonly Fault[] }
   | { readonly kind: 'unavailable' }
   | { readonly kind: 'outcome_unknown' };
 

@@ -39,11 +39,12 @@ export function parseSecret(text: string): Secret | null {
   return checksum(body) === text.slice(-SECRET_CHECKSUM_LENGTH) ? (text as Secret) : null;
 }
 
-const ANY_SECRET = new RegExp(SECRET_PATTERN, 'g');
+/** A lookahead, since what looks like a secret may overlap one. */
+const ANY_SECRET = new RegExp(`(?=(${SECRET_PATTERN}))`, 'g');
 
 /** Whether a secret stands anywhere in a text that is about to be kept or shown. */
 export function holdsSecret(text: string): boolean {
-  return (text.match(ANY_SECRET) ?? []).some((found) => parseSecret(found) !== null);
+  return [...text.matchAll(ANY_SECRET)].some(([, found = '']) => parseSecret(found) !== null);
 }
 
 /** Brand, environment and the first four random characters: shown in lists. */

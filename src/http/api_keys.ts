@@ -1,26 +1,35 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 
 import {
+  expiringBy,
   keyPatch,
   keyQuery,
   newKey,
   revocation,
+  rotation,
   type MintedKeyResource,
   type RevokedKeyResource,
+  type RotatedKeyResource,
 } from '../contract/api_keys.ts';
+import { apiKeyResource, pageResource, timestampOf } from '../contract/resources.ts';
 import type { Keys, Owner } from '../keyring/keys.ts';
+import type { Rotations } from '../keyring/rotations.ts';
 import { readBody } from './body.ts';
 import { tellEffectiveBy } from './effective_by.ts';
 import type { ManagementEnv } from './env.ts';
 import { json, noBody, noQuery, query } from './input.ts';
 import { problem } from './problem.ts';
-import { apiKeyResource, pageResource, timestampOf } from './resources.ts';
 
 /** /v1/api-keys, but for verification, which is routed before it and asks for another kind of caller. */
-export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, clock: () => number) {
+export function apiKeys(
+  manage: MiddlewareHandler<ManagementEnv>,
+  keys: Keys,
+  rotations: Rotations,
+  clock: () => number,
+) {
   return new Hono<ManagementEnv>()
     .use(manage)
-    .post('/', readBody, noQuery, json(newKey), async (c) => {
+    .post('/', readBody, noQuery, json(expiringBy(clock, newKey)), async (c) => {
       const { serviceAccountId, userId = '', ...input } = c.req.valid('json');
       const owner: Owner = serviceAccountId === undefined ? { userId } : { serviceAccountId };
       const minted = await keys.mint(c.get('caller'), owner, input);
@@ -39,7 +48,7 @@ export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, cl
       if (!found.ok) return problem(c, found.refusal);
       return c.json(apiKeyResource(found.value.key, found.value.lastUse, clock()));
     })
-    .patch('/:id', readBody, noQuery, json(keyPatch), async (c) => {
+    .patch('/:id', readBody, noQuery, json(expiringBy(clock, keyPatch)), async (c) => {
       const updated = await keys.update(c.get('caller'), c.req.param('id'), c.req.valid('json'));
       if (!updated.ok) return problem(c, updated.refusal);
       const { value, effectiveBy } = updated.value;
@@ -47,8 +56,8 @@ export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, cl
       return c.json(apiKeyResource(value.key, value.lastUse, clock()));
     })
     .post('/:id/revoke', readBody, noQuery, json(revocation), async (c) => {
-      const { reason = null } = c.req.valid('json');
-      const revoked = await keys.revoke(c.get('caller'), c.req.param('id'), reason);
+      const { reason = null, lineage = false } = c.req.valid('json');
+      const revoked = await keys.revoke(c.get('caller'), c.req.param('id'), { reason, lineage });
       if (!revoked.ok) return problem(c, revoked.refusal);
       const { value, effectiveBy } = revoked.value;
       tellEffectiveBy(c, effectiveBy);
@@ -56,6 +65,21 @@ export function apiKeys(manage: MiddlewareHandler<ManagementEnv>, keys: Keys, cl
         key: apiKeyResource(value.key, value.lastUse, clock()),
         effectiveBy: timestampOf(effectiveBy ?? clock()),
       } satisfies RevokedKeyResource);
+    })
+    .post('/:id/rotate', readBody, noQuery, json(expiringBy(clock, rotation)), async (c) => {
+      const rotated = await rotations.rotate(c.get('caller'), c.req.param('id'), c.req.valid('json'));
+      if (!rotated.ok) return problem(c, rotated.refusal);
+      const { value, effectiveBy } = rotated.value;
+      tellEffectiveBy(c, effectiveBy);
+      return c.json(
+        {
+          key: apiKeyResource(value.key, null, clock()),
+          secret: value.secret,
+          previous: apiKeyResource(value.previous.key, value.previous.lastUse, clock()),
+          effectiveBy: timestampOf(effectiveBy ?? clock()),
+        } satisfies RotatedKeyResource,
+        201,
+      );
     })
     .delete('/:id', readBody, noQuery, noBody, async (c) => {
       const removed = await keys.remove(c.get('caller'), c.req.param('id'));

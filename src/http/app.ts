@@ -3,16 +3,21 @@ import { Hono, type Context } from 'hono';
 import { SchemaMissing, Unavailable } from '../core/faults.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Fault } from '../core/refusal.ts';
-import type { RootKeys } from '../core/root_keys.ts';
+import { RootKeys } from '../core/root_keys.ts';
 import type { Accounts } from '../keyring/accounts.ts';
+import type { AuditTrail } from '../keyring/audit_trail.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Keys } from '../keyring/keys.ts';
+import type { Organizations } from '../keyring/organizations.ts';
+import type { Rotations } from '../keyring/rotations.ts';
 import type { Uses } from '../verifier/uses.ts';
 import type { Verifier } from '../verifier/verifier.ts';
 import { apiKeys } from './api_keys.ts';
+import { auditEvents } from './audit_events.ts';
 import { manage } from './caller.ts';
 import type { AppEnv } from './env.ts';
 import { health, type Probes } from './health.ts';
+import { organizations } from './organizations.ts';
 import { origin } from './origin.ts';
 import { problem } from './problem.ts';
 import { serviceAccounts } from './service_accounts.ts';
@@ -20,6 +25,9 @@ import { verify, whoami } from './verify.ts';
 import { wellKnown } from './well_known.ts';
 
 export interface Services {
+  readonly organizations: Organizations;
+  readonly auditTrail: AuditTrail;
+  readonly rotations: Rotations;
   readonly accounts: Accounts;
   readonly keys: Keys;
   readonly callers: Callers;
@@ -31,16 +39,30 @@ export interface Services {
 }
 
 /** The whole HTTP surface. */
-export function createApp({ accounts, keys, callers, verifier, uses, rootKeys, probes, platform }: Services) {
-  const { clock, log } = platform;
+export function createApp({
+  organizations: tenants,
+  auditTrail,
+  rotations,
+  accounts,
+  keys,
+  callers,
+  verifier,
+  uses,
+  rootKeys,
+  probes,
+  platform,
+}: Services) {
+  const { clock } = platform;
   const managed = manage(callers, uses, clock);
   const app = new Hono<AppEnv>()
-    .use(origin(log))
+    .use(origin(platform, rootKeys))
     .route('/health', health(probes, rootKeys, clock))
     .route('/.well-known', wellKnown())
     .route('/v1/whoami', whoami(verifier))
     .route('/v1/api-keys/verify', verify(verifier))
-    .route('/v1/api-keys', apiKeys(managed, keys, clock))
+    .route('/v1/api-keys', apiKeys(managed, keys, rotations, clock))
+    .route('/v1/organizations', organizations(managed, tenants))
+    .route('/v1/audit-events', auditEvents(managed, auditTrail))
     .route('/v1/service-accounts', serviceAccounts(managed, accounts, keys, clock))
     .onError(failure);
   app.notFound((c) => {
@@ -53,9 +75,13 @@ export function createApp({ accounts, keys, callers, verifier, uses, rootKeys, p
   return app;
 }
 
+const NO_ROOT = new RootKeys(undefined, undefined);
+
 /** Answers every call with what is missing: a Worker cannot refuse to start. */
-export function createMisconfiguredApp(faults: readonly Fault[], log: Platform['log']) {
-  return new Hono<AppEnv>().use(origin(log)).all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
+export function createMisconfiguredApp(faults: readonly Fault[], platform: Platform) {
+  return new Hono<AppEnv>()
+    .use(origin(platform, NO_ROOT))
+    .all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
 }
 
 /** What was thrown is a broken dependency or a defect: the log gets the message, the answer does not. */

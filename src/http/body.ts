@@ -1,6 +1,7 @@
 import { createMiddleware } from 'hono/factory';
 
 import { BODY_TIMEOUT_MS, MAX_BODY_BYTES } from '../core/constants.ts';
+import type { Platform } from '../core/platform.ts';
 import type { AppEnv } from './env.ts';
 import { problem } from './problem.ts';
 
@@ -16,9 +17,10 @@ export const readBody = createMiddleware<AppEnv>(async (c, next) => {
   const { headers, body } = c.req.raw;
   if (Number(headers.get('Content-Length') ?? 0) > MAX_BODY_BYTES)
     return problem(c, { kind: 'payload_too_large' });
-  const bytes = body === null ? new Uint8Array() : await readBounded(body);
+  const bytes = body === null ? new Uint8Array() : await readBounded(body, c.get('sleep'));
   if (bytes === 'too_large') return problem(c, { kind: 'payload_too_large' });
   if (bytes === 'too_slow') return problem(c, { kind: 'request_timeout' });
+  if (bytes === 'broken') return problem(c, { kind: 'invalid_json', detail: 'It broke off.' });
   if (bytes.length > 0) {
     const encoding = headers.get('Content-Encoding');
     if (encoding !== null && encoding.toLowerCase() !== 'identity') {
@@ -33,7 +35,11 @@ export const readBody = createMiddleware<AppEnv>(async (c, next) => {
     }
   }
   const json = bytes.length === 0 ? '{}' : decode(bytes);
-  if (json === null) return problem(c, { kind: 'invalid_json', detail: 'It is not JSON in UTF-8.' });
+  if (json === null)
+    return problem(c, {
+      kind: 'invalid_json',
+      detail: 'It is not JSON in UTF-8; look at its quotes and commas.',
+    });
   const readable = new Headers(headers);
   readable.set('Content-Type', 'application/json');
   c.req.raw = new Request(c.req.url, { method: c.req.method, headers: readable, body: json });
@@ -43,14 +49,14 @@ export const readBody = createMiddleware<AppEnv>(async (c, next) => {
 /** The bytes of a stream, unless there are too many or they take too long. Either way the rest is not read. */
 async function readBounded(
   stream: ReadableStream<Uint8Array>,
-): Promise<Uint8Array | 'too_large' | 'too_slow'> {
+  sleep: Platform['sleep'],
+): Promise<Uint8Array | 'too_large' | 'too_slow' | 'broken'> {
   const reader = stream.getReader();
   const bytes = new Uint8Array(MAX_BODY_BYTES);
   let length = 0;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<'too_slow'>((resolve) => {
-    timer = setTimeout(() => resolve('too_slow'), BODY_TIMEOUT_MS);
-  });
+  const read = new AbortController();
+  const deadline = sleep(BODY_TIMEOUT_MS, read.signal).then(() => 'too_slow' as const);
+  deadline.catch(() => undefined);
   try {
     for (;;) {
       const chunk = await Promise.race([reader.read(), deadline]);
@@ -60,8 +66,10 @@ async function readBounded(
       bytes.set(chunk.value, length);
       length += chunk.value.length;
     }
+  } catch {
+    return 'broken';
   } finally {
-    clearTimeout(timer);
+    read.abort();
     void reader.cancel().catch(() => undefined);
   }
 }

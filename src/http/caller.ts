@@ -21,8 +21,8 @@ export function manage(callers: Callers, uses: Uses, clock: () => number) {
       c.get('origin'),
     );
     if (!caller.ok) return problem(c, caller.refusal);
-    const { credentialId } = caller.value.actor;
-    if (credentialId !== null) uses.note(credentialId, { at: clock(), ip, userAgent });
+    const { credential: record } = caller.value;
+    if (record !== null) uses.note(record, { at: clock(), ip, userAgent });
     c.set('caller', caller.value);
     return next();
   });

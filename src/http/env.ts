@@ -7,6 +7,7 @@ export interface AppEnv {
   Variables: {
     origin: Origin;
     log: Platform['log'];
+    sleep: Platform['sleep'];
   };
 }
 

@@ -1,25 +1,27 @@
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
-import { MAX_IP_LENGTH } from '../core/constants.ts';
+import { MAX_IP_LENGTH, MIN_ROOT_KEY_LENGTH } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
-import { holdsSecret } from '../core/secret.ts';
+import type { RootKeys } from '../core/root_keys.ts';
+import { digestOf, holdsSecret } from '../core/secret.ts';
 import { userAgentOf } from '../core/user_agent.ts';
 import type { AppEnv } from './env.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
 /** Gives each request its id and its log, and each answer, errors too, the headers that every answer has. */
-export function origin(log: Platform['log']) {
+export function origin({ log, sleep }: Platform, rootKeys: RootKeys) {
   return createMiddleware<AppEnv>(async (c, next) => {
     const sent = c.req.header('X-Request-Id');
-    const requestId = sent !== undefined && isKept(sent, c.req.raw.headers) ? sent : crypto.randomUUID();
+    const requestId = sent !== undefined && (await isKept(sent, rootKeys)) ? sent : crypto.randomUUID();
     c.set('origin', {
       requestId,
       ip: clientAddress(c),
       userAgent: userAgentOf(c.req.header('User-Agent') ?? ''),
     });
     c.set('log', log);
+    c.set('sleep', sleep);
     await next();
     c.res.headers.set('X-Request-Id', requestId);
     c.res.headers.set('Cache-Control', 'no-store');
@@ -31,10 +33,8 @@ function clientAddress(c: Context): string | null {
   return c.req.header('CF-Connecting-IP')?.slice(0, MAX_IP_LENGTH) ?? null;
 }
 
-/** A request's own id is kept if it is well-formed and is no credential that strayed there: ids are logged. */
-function isKept(id: string, headers: Headers): boolean {
-  const credentials = [headers.get('Authorization'), headers.get('X-API-Key')];
-  return (
-    REQUEST_ID.test(id) && !holdsSecret(id) && !credentials.some((sent) => sent?.split(' ').includes(id))
-  );
+/** A request's own id is kept if it is well-formed and is no credential that strayed there: ids are logged and stored. */
+async function isKept(id: string, rootKeys: RootKeys): Promise<boolean> {
+  if (!REQUEST_ID.test(id) || holdsSecret(id)) return false;
+  return id.length < MIN_ROOT_KEY_LENGTH || !(await rootKeys.match(await digestOf(id)));
 }

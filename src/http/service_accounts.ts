@@ -1,7 +1,8 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import type { Context } from 'hono';
 
-import { accountKeyQuery, newAccountKey, type MintedKeyResource } from '../contract/api_keys.ts';
+import { accountKeyQuery, expiringBy, newAccountKey, type MintedKeyResource } from '../contract/api_keys.ts';
+import { apiKeyResource, pageResource, serviceAccountResource } from '../contract/resources.ts';
 import { newServiceAccount, serviceAccountPatch, serviceAccountQuery } from '../contract/service_accounts.ts';
 import type { ServiceAccount } from '../core/records.ts';
 import type { Result } from '../core/refusal.ts';
@@ -13,7 +14,6 @@ import { tellEffectiveBy } from './effective_by.ts';
 import type { ManagementEnv } from './env.ts';
 import { json, noBody, noQuery, query } from './input.ts';
 import { problem } from './problem.ts';
-import { apiKeyResource, pageResource, serviceAccountResource } from './resources.ts';
 
 /** /v1/service-accounts, and the keys of one. */
 export function serviceAccounts(
@@ -51,7 +51,7 @@ export function serviceAccounts(
     .post('/:id/enable', readBody, noQuery, noBody, async (c) =>
       answer(c, await accounts.enable(c.get('caller'), c.req.param('id')), 200),
     )
-    .post('/:id/api-keys', readBody, noQuery, json(newAccountKey), async (c) => {
+    .post('/:id/api-keys', readBody, noQuery, json(expiringBy(clock, newAccountKey)), async (c) => {
       const minted = await keys.mint(
         c.get('caller'),
         { serviceAccountId: c.req.param('id') },

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 
+import { verdictResource, whoamiResource } from '../contract/resources.ts';
 import { verifyRequest } from '../contract/verdict.ts';
 import { coversAll, type ManagementScope } from '../core/scope.ts';
 import type { Verifier } from '../verifier/verifier.ts';
@@ -8,7 +9,6 @@ import { identify } from './caller.ts';
 import type { PrincipalEnv } from './env.ts';
 import { json, noQuery } from './input.ts';
 import { problem } from './problem.ts';
-import { verdictResource, whoamiResource } from './resources.ts';
 
 const NEEDED: ManagementScope = 'mintmark:keys:verify';
 

@@ -1,5 +1,5 @@
 import { isSame, type Action } from '../core/audit.ts';
-import { accountIsStronger, grantedByAccount } from '../core/authority.ts';
+import { accountIsStronger, accountIsWeaker, grantedByAccount } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
 import { parseServiceAccountId, type IdFactory, type ServiceAccountId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
@@ -60,10 +60,15 @@ export class Accounts {
       };
       return {
         kind: 'change',
-        action: 'service_account.created',
-        write: { kind: 'insert_account', account },
-        before: null,
+        edits: [
+          {
+            action: 'service_account.created',
+            write: { kind: 'insert_account', row: account },
+            before: null,
+          },
+        ],
         grants: grantedByAccount(account),
+        grantedTo: { type: 'organization', id: organization.id },
         weakens: false,
         value: account,
       };
@@ -87,7 +92,7 @@ export class Accounts {
   }
 
   update(caller: Caller, id: string, patch: AccountPatch): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'service_account.updated', (account) => ({
+    return this.#edit(caller, id, 'update_account', 'service_account.updated', (account) => ({
       ...account,
       name: patch.name ?? account.name,
       description: patch.description === undefined ? account.description : patch.description,
@@ -99,19 +104,22 @@ export class Accounts {
 
   /** Its keys are refused until it is enabled. */
   disable(caller: Caller, id: string): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'service_account.disabled', (account, now) => ({
+    return this.#edit(caller, id, 'disable_account', 'service_account.disabled', (account, now) => ({
       ...account,
       disabledAt: account.disabledAt ?? now,
     }));
   }
 
   enable(caller: Caller, id: string): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'service_account.enabled', (account) => ({ ...account, disabledAt: null }));
+    return this.#edit(caller, id, 'update_account', 'service_account.enabled', (account) => ({
+      ...account,
+      disabledAt: null,
+    }));
   }
 
   /** Its keys are revoked with it, by this one change. */
   remove(caller: Caller, id: string): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'service_account.deleted', (account, now) => ({
+    return this.#edit(caller, id, 'delete_account', 'service_account.deleted', (account, now) => ({
       ...account,
       deletedAt: now,
     }));
@@ -120,6 +128,7 @@ export class Accounts {
   #edit(
     caller: Caller,
     id: string,
+    kind: 'update_account' | 'disable_account' | 'delete_account',
     action: Action,
     edit: (account: ServiceAccount, now: number) => ServiceAccount,
   ): Promise<Result<Changed<ServiceAccount>>> {
@@ -128,17 +137,15 @@ export class Accounts {
       if (before === null) return refusal(NOT_FOUND);
       const edited = edit(before, now);
       if (isSame(before, edited)) {
-        const weakenedAt = action === 'service_account.disabled' ? before.disabledAt : null;
-        return { kind: 'unchanged', value: before, weakenedAt };
+        return { kind: 'unchanged', value: before, isWeak: before.disabledAt !== null };
       }
       const after = { ...edited, updatedAt: now, updatedBy: current.actor.id };
       return {
         kind: 'change',
-        action,
-        write: { kind: 'update_account', account: after },
-        before,
+        edits: [{ action, write: { kind, row: after }, before }],
         grants: accountIsStronger(before, after) ? grantedByAccount(after) : [],
-        weakens: accountIsStronger(after, before),
+        grantedTo: { type: 'service_account', id: after.id },
+        weakens: accountIsWeaker(before, after),
         value: after,
       };
     });

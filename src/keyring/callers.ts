@@ -3,9 +3,10 @@ import { isNamed, holderOf, rootOf, type Caller } from '../core/caller.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
-import type { KeyRecord, Organization } from '../core/records.ts';
+import type { KeyRecord } from '../core/records.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
+import type { Scope } from '../core/scope.ts';
 import { digestOf, parseSecret } from '../core/secret.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
@@ -40,15 +41,33 @@ export class Callers {
       : caller;
   }
 
+  /** The caller that a binding's deployer says it is, in an organization named by id or slug. */
+  async bound(
+    organization: string,
+    actor: Caller['actor'],
+    scopes: readonly Scope[],
+    origin: Origin,
+  ): Promise<Result<Caller>> {
+    const found = await this.#organizations.find(organization);
+    return found === null
+      ? refuse({ kind: 'not_found', what: 'organization' })
+      : accept({ actor, scopes, organizationId: found.id, credential: null, organization: found, origin });
+  }
+
   /** The same caller as it stands now, or why it may no longer call. */
   async refresh(caller: Caller): Promise<Result<Caller>> {
-    const { credential, organization, origin } = caller;
-    if (credential === null) return this.#root(organization.id, origin);
-    return this.#holder(await this.#keys.recordOf(credential.key.id, this.#platform.clock()), origin);
+    const { credential, origin } = caller;
+    if (credential !== null) {
+      return this.#holder(await this.#keys.recordOf(credential.key.id, this.#platform.clock()), origin);
+    }
+    const organization = await this.#organizations.find(caller.organization.id);
+    return organization === null
+      ? refuse({ kind: 'not_found', what: 'organization' })
+      : accept({ ...caller, organization });
   }
 
   async #root(idOrSlug: string, origin: Origin): Promise<Result<Caller>> {
-    const organization: Organization | null = await this.#organizations.find(idOrSlug);
+    const organization = await this.#organizations.find(idOrSlug);
     return organization === null
       ? refuse({ kind: 'not_found', what: 'organization' })
       : accept({ ...rootOf(organization.id), organization, origin });

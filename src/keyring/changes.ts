@@ -1,4 +1,4 @@
-import { changesBetween, type Action } from '../core/audit.ts';
+import { changesBetween, type Action, type AuditEvent, type Target } from '../core/audit.ts';
 import type { Caller } from '../core/caller.ts';
 import { MAX_CHANGE_ATTEMPTS } from '../core/constants.ts';
 import type { Floors } from '../core/floors.ts';
@@ -11,19 +11,28 @@ import type { RecordCache } from '../store/cache.ts';
 import type { CommitStore, Outcome, Write } from '../store/commit.ts';
 import type { Callers } from './callers.ts';
 
+/** One row's change as judged. `before` is the row as it was, null for what is new: what the audit event tells it by. */
+export interface Edit {
+  readonly action: Action;
+  readonly write: Write;
+  readonly before: object | null;
+}
+
 /** A change as judged: what it writes, and what it asks of its caller. */
 interface Change<Value> {
   readonly kind: 'change';
-  readonly action: Action;
-  readonly write: Write;
-  /** The row before, null for what is new: what the audit event tells the change by. */
-  readonly before: object | null;
+  /** Rows that change together or not at all. */
+  readonly edits: readonly Edit[];
   /** The account that the judgement relied on, where it is not what is written. */
   readonly account?: Pick<ServiceAccount, 'id' | 'revision'> | null;
   /** Management scopes that result from a change that makes something stronger: the caller must hold each. */
   readonly grants: readonly Scope[];
+  /** What the grant would have been made to, for the audit trail of one that is refused. */
+  readonly grantedTo: Target;
   /** What of the present state stands in the way: told to those alone who may ask for the change. */
   readonly conflict?: Refusal | null;
+  /** Whether the change needs room among the organization's live keys. */
+  readonly needsRoom?: boolean;
   /** Whether the change takes away something that was allowed. */
   readonly weakens: boolean;
   readonly value: Value;
@@ -32,8 +41,8 @@ interface Change<Value> {
 type Judgement<Value> =
   | Change<Value>
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
-  /** Nothing to do. `weakenedAt`: when an earlier call took away what this one would have. */
-  | { readonly kind: 'unchanged'; readonly value: Value; readonly weakenedAt: number | null };
+  /** Nothing to do. `isWeak`: what was asked to be taken away is gone already, perhaps by a call just before. */
+  | { readonly kind: 'unchanged'; readonly value: Value; readonly isWeak: boolean };
 
 /** What a change made, and the time from which no edge accepts what it took away; null where it took nothing. */
 export interface Changed<Value> {
@@ -45,8 +54,12 @@ export function refusal(reason: Refusal): { readonly kind: 'refusal'; readonly r
   return { kind: 'refusal', refusal: reason };
 }
 
+/** What a call needs: a management scope, or to be root. */
+export type Needed = ManagementScope | 'root';
+
 /** Why a caller may not, or null: what every call asks before it reads anything. */
-export function forbidden(caller: Caller, needed: ManagementScope): Refusal | null {
+export function forbidden(caller: Caller, needed: Needed): Refusal | null {
+  if (needed === 'root') return caller.actor.type === 'root' ? null : { kind: 'root_required' };
   return coversAll(caller.scopes, [needed]) ? null : { kind: 'insufficient_scope', needed };
 }
 
@@ -86,7 +99,7 @@ export class Changes {
    */
   async make<Value>(
     caller: Caller,
-    needed: ManagementScope,
+    needed: Needed,
     judge: (caller: Caller, now: number) => Promise<Judgement<Value>>,
   ): Promise<Result<Changed<Value>>> {
     let current = caller;
@@ -97,20 +110,24 @@ export class Changes {
       const judged = await judge(current, now);
       if (judged.kind === 'refusal') return refuse(judged.refusal);
       if (judged.kind === 'unchanged') {
-        return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.weakenedAt) });
+        // No batch holds this answer to the caller's still being live, and the body may have been long on its way.
+        const refreshed = await this.#callers.refresh(current);
+        if (!refreshed.ok) return refreshed;
+        return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.isWeak) });
       }
       const ungrantable = uncovered(current.scopes, judged.grants);
-      if (ungrantable.length > 0) return refuse({ kind: 'cannot_grant', scopes: ungrantable });
+      if (ungrantable.length > 0) {
+        const changes = { scopes: { from: null, to: ungrantable } };
+        await this.#store.record(this.#event(current, 'grant.refused', judged.grantedTo, changes));
+        return refuse({ kind: 'cannot_grant', scopes: ungrantable });
+      }
       if (judged.conflict) return refuse(judged.conflict);
 
       const outcome = await this.#commit(current, judged, now);
       switch (outcome.kind) {
         case 'committed':
-          this.#tell(judged.write, outcome);
-          return accept({
-            value: judged.value,
-            effectiveBy: this.#effectiveBy(judged.weakens ? this.#platform.clock() : null),
-          });
+          this.#tell(judged.edits, outcome);
+          return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.weakens) });
         case 'caller_changed': {
           const refreshed = await this.#callers.refresh(current);
           if (!refreshed.ok) return refreshed;
@@ -120,7 +137,10 @@ export class Changes {
         case 'target_changed':
           break;
         case 'name_taken':
-          return refuse({ kind: 'name_taken' });
+        case 'slug_taken':
+          return refuse({ kind: outcome.kind });
+        case 'quota_exceeded':
+          return refuse({ kind: 'quota_exceeded', maxLiveKeys: current.organization.maxLiveKeys ?? 0 });
         case 'unknown':
           return refuse({ kind: 'outcome_unknown' });
       }
@@ -129,45 +149,71 @@ export class Changes {
   }
 
   #commit<Value>(caller: Caller, change: Change<Value>, now: number): Promise<Outcome> {
-    const { write, action, before, account = null } = change;
-    const [type, after] =
-      write.kind === 'insert_key' || write.kind === 'update_key'
-        ? (['api_key', write.key] as const)
-        : (['service_account', write.account] as const);
+    const { edits, account = null, needsRoom = false } = change;
+    const steps = edits.map(({ action, write, before }) => ({
+      write,
+      event: this.#event(caller, action, targetOf(write), changesBetween(before, write.row)),
+    }));
     return this.#store.commit(
       {
-        write,
-        event: {
-          ...caller.origin,
-          id: this.#ids.event(),
-          organizationId: caller.organization.id,
-          at: now,
-          action,
-          actor: caller.actor,
-          target: { type, id: after.id },
-          changes: changesBetween(before, after),
-        },
+        steps,
         credential: caller.credential,
         organization: caller.organization,
         account,
+        maxLiveKeys: needsRoom ? caller.organization.maxLiveKeys : null,
       },
       now,
     );
   }
 
-  /** This isolate knows at once; others learn from KV, or from D1 when what they hold has grown too old. */
-  #tell(write: Write, { seq, key }: Extract<Outcome, { kind: 'committed' }>): void {
-    if (write.kind === 'update_account') this.#floors.raise(write.account.id, seq);
-    if (write.kind === 'update_key') this.#floors.raise(write.key.id, seq);
-    if (key === null) return;
-    this.#platform.background(
-      write.kind === 'insert_key'
-        ? this.#cache.put(key.digest, key.record)
-        : this.#cache.replace(key.digest, key.record),
-    );
+  #event(caller: Caller, action: Action, target: Target, changes: AuditEvent['changes']): AuditEvent {
+    return {
+      ...caller.origin,
+      id: this.#ids.event(),
+      // What happens to an organization is told in its own trail.
+      organizationId: target.type === 'organization' ? target.id : caller.organization.id,
+      // The clock that the id was made by, so that a list by id is one by time.
+      at: this.#platform.clock(),
+      action,
+      actor: caller.actor,
+      target,
+      changes,
+    };
   }
 
-  #effectiveBy(weakenedAt: number | null): number | null {
-    return weakenedAt === null ? null : weakenedAt + this.#boundMs;
+  /** This isolate knows at once; others learn from KV, or from D1 when what they hold has grown too old. */
+  #tell(edits: readonly Edit[], { seq, keys }: Extract<Outcome, { kind: 'committed' }>): void {
+    const changed = edits.filter(({ before }) => before !== null).map(({ write }) => write.row.id);
+    for (const id of changed) this.#floors.raise(id, seq);
+    for (const { digest, record } of keys) {
+      this.#platform.background(
+        changed.includes(record.key.id)
+          ? this.#cache.replace(digest, record)
+          : this.#cache.put(digest, record),
+      );
+    }
+  }
+
+  /** The bound counts from the commit; the clock after it is never too early, nor is it for what was done before. */
+  #effectiveBy(takesAway: boolean): number | null {
+    return takesAway ? this.#platform.clock() + this.#boundMs : null;
+  }
+}
+
+function targetOf({ kind, row }: Write): Target {
+  switch (kind) {
+    case 'insert_organization':
+    case 'update_organization':
+      return { type: 'organization', id: row.id };
+    case 'insert_account':
+    case 'update_account':
+    case 'disable_account':
+    case 'delete_account':
+      return { type: 'service_account', id: row.id };
+    case 'insert_key':
+    case 'update_key':
+    case 'revoke_key':
+    case 'delete_key':
+      return { type: 'api_key', id: row.id };
   }
 }

@@ -1,24 +1,20 @@
 import { isSame, type Action } from '../core/audit.ts';
 import { grantedByKey, keyIsStronger } from '../core/authority.ts';
-import type { RandomSource } from '../core/base62.ts';
 import type { Caller } from '../core/caller.ts';
+import { MAX_KEYS_IN_BATCH } from '../core/constants.ts';
 import { isExpired, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
-import { parseKeyId, parseServiceAccountId, type IdFactory, type KeyId } from '../core/id.ts';
+import { parseKeyId, parseServiceAccountId, type KeyId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
-import type { ApiKey, Metadata, Organization, ServiceAccount } from '../core/records.ts';
+import type { ApiKey, Metadata, OrganizationRules, ServiceAccount } from '../core/records.ts';
 import { accept, refuse, type Fault, type Refusal, type Result } from '../core/refusal.ts';
 import { uncovered, type Scope } from '../core/scope.ts';
-import {
-  digestOf,
-  fingerprintOf,
-  mintSecret,
-  startOf,
-  type Environment,
-  type Secret,
-} from '../core/secret.ts';
+import type { Environment } from '../core/secret.ts';
 import type { AccountStore } from '../store/accounts.ts';
 import type { KeyFilter, KeyStore, ShownKey } from '../store/keys.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
+import type { KeyMaker, MintedKey } from './new_key.ts';
+
+export type { ShownKey };
 
 /** Whose a new key is: an account's, or a person's by the application's own identifier. */
 export type Owner = { readonly serviceAccountId: string } | { readonly userId: string };
@@ -42,10 +38,10 @@ export interface KeyPatch {
   readonly enabled?: boolean | undefined;
 }
 
-/** A new key with its secret, which is nowhere else and never told again. */
-export interface MintedKey {
-  readonly key: ApiKey;
-  readonly secret: Secret;
+export interface Revocation {
+  readonly reason: string | null;
+  /** Also what the key was rotated from and to. */
+  readonly lineage: boolean;
 }
 
 /** A key as it would be, and what of its present state stands in the way; or what is wrong with the request. */
@@ -54,6 +50,8 @@ type Edited =
   | { readonly faults: readonly Fault[] };
 
 const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
+/** A deleted account has revoked its keys. */
+const ACCOUNT_DELETED: Refusal = { kind: 'key_revoked' };
 const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
 /** API keys of the caller's organization. Reading needs `mintmark:keys:read`, all else `mintmark:keys:write`. */
@@ -61,76 +59,64 @@ export class Keys {
   readonly #store: KeyStore;
   readonly #accounts: AccountStore;
   readonly #changes: Changes;
-  readonly #ids: IdFactory;
-  readonly #random: RandomSource;
+  readonly #maker: KeyMaker;
   readonly #clock: () => number;
 
   constructor(
     store: KeyStore,
     accounts: AccountStore,
     changes: Changes,
-    ids: IdFactory,
-    random: RandomSource,
+    maker: KeyMaker,
     clock: () => number,
   ) {
     this.#store = store;
     this.#accounts = accounts;
     this.#changes = changes;
-    this.#ids = ids;
-    this.#random = random;
+    this.#maker = maker;
     this.#clock = clock;
   }
 
   mint(caller: Caller, owner: Owner, input: NewKey): Promise<Result<Changed<MintedKey>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async ({ actor, organization }, now) => {
-      const account =
-        'serviceAccountId' in owner ? await this.#account(organization, owner.serviceAccountId) : null;
-      if ('serviceAccountId' in owner && account === null) return refusal(ACCOUNT_NOT_FOUND);
-
+      const accountId = 'serviceAccountId' in owner ? owner.serviceAccountId : null;
       const scopes = input.scopes ?? null;
       const expiry = resolveExpiry(input, now, organization.maxKeyLifetime);
       const faults = [
-        ...(account === null ? personalScopeFaults(scopes, organization) : []),
+        ...(accountId === null ? personalScopeFaults(scopes, organization) : []),
         ...('expiresAt' in expiry ? [] : [expiry]),
       ];
       if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });
+      const account = accountId === null ? null : await this.#account(organization, accountId);
+      if (accountId !== null && account === null) return refusal(ACCOUNT_NOT_FOUND);
 
-      const environment = input.environment ?? 'live';
-      const secret = mintSecret(organization.keyPrefix, environment, this.#random);
-      const key: ApiKey = {
-        id: this.#ids.key(),
-        organizationId: organization.id,
-        serviceAccountId: account?.id ?? null,
-        userId: 'userId' in owner ? owner.userId : null,
-        name: input.name,
-        description: input.description ?? null,
-        environment,
-        start: startOf(secret),
-        fingerprint: fingerprintOf(secret),
-        scopes,
-        metadata: input.metadata ?? {},
-        enabled: true,
-        createdAt: now,
-        createdBy: actor.id,
-        updatedAt: now,
-        updatedBy: actor.id,
-        expiresAt: expiry.expiresAt,
-        revokedAt: null,
-        revokedBy: null,
-        revocationReason: null,
-        rotatedFrom: null,
-        rotatedTo: null,
-        deletedAt: null,
-        revision: 1,
-      };
+      const { key, secret, digest } = await this.#maker.make(
+        {
+          serviceAccountId: account?.id ?? null,
+          userId: 'userId' in owner ? owner.userId : null,
+          name: input.name,
+          description: input.description ?? null,
+          environment: input.environment ?? 'live',
+          scopes,
+          metadata: input.metadata ?? {},
+          expiresAt: expiry.expiresAt,
+          rotatedFrom: null,
+          supersedes: null,
+        },
+        organization,
+        actor.id,
+        now,
+      );
       return {
         kind: 'change',
-        action: 'api_key.created',
-        write: { kind: 'insert_key', key, digest: await digestOf(secret) },
-        before: null,
+        edits: [{ action: 'api_key.created', write: { kind: 'insert_key', row: key, digest }, before: null }],
         account,
         grants: grantedByKey(scopes, account),
+        grantedTo:
+          account === null
+            ? { type: 'organization', id: organization.id }
+            : { type: 'service_account', id: account.id },
         conflict: account !== null && account.disabledAt !== null ? { kind: 'account_disabled' } : null,
+        needsRoom: true,
         weakens: false,
         value: { key, secret },
       };
@@ -151,6 +137,9 @@ export class Keys {
   ): Promise<Result<Page<ShownKey, KeyId>>> {
     const denied = forbidden(caller, 'mintmark:keys:read');
     if (denied !== null) return refuse(denied);
+    // No key belongs to an account and to a person.
+    if (filter.serviceAccountId !== undefined && filter.userId !== undefined)
+      return accept({ items: [], next: null });
     return accept(await this.#store.list(caller.organization.id, filter, request, this.#clock()));
   }
 
@@ -170,12 +159,12 @@ export class Keys {
   }
 
   update(caller: Caller, id: string, patch: KeyPatch): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'api_key.updated', (key, { organization }, now) => {
+    return this.#edit(caller, id, 'update_key', 'api_key.updated', (key, { organization }, now) => {
       const scopes = patch.scopes === undefined ? key.scopes : patch.scopes;
       const expiry =
         patch.expiresAt === undefined
           ? { expiresAt: key.expiresAt }
-          : resolveExpiry({ expiresAt: patch.expiresAt }, now, organization.maxKeyLifetime);
+          : resolveExpiry({ expiresAt: patch.expiresAt }, now, organization.maxKeyLifetime, key.createdAt);
       const faults = [
         ...(key.userId !== null && patch.scopes !== undefined
           ? personalScopeFaults(scopes, organization)
@@ -198,20 +187,22 @@ export class Keys {
     });
   }
 
-  /** Ends a key for good. A second call changes nothing and tells the first. */
-  revoke(caller: Caller, id: string, reason: string | null): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'api_key.revoked', (key, { actor }, now) => ({
-      key:
-        key.revokedAt === null
-          ? { ...key, revokedAt: now, revokedBy: actor.id, revocationReason: reason }
-          : key,
+  /**
+   * Ends a key for good, and with `lineage` all that it was rotated from and to. A second call changes nothing and tells
+   * the first.
+   */
+  revoke(caller: Caller, id: string, request: Revocation): Promise<Result<Changed<ShownKey>>> {
+    const { reason, lineage } = request;
+    if (lineage) return this.#revokeLineage(caller, id, reason);
+    return this.#edit(caller, id, 'revoke_key', 'api_key.revoked', (key, { actor }, now) => ({
+      key: revokedBy(actor.id, key, reason, now),
       conflict: null,
     }));
   }
 
   /** Ends a key, if it has not ended, and takes it out of the lists. */
   remove(caller: Caller, id: string): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'api_key.deleted', (key, { actor }, now) => ({
+    return this.#edit(caller, id, 'delete_key', 'api_key.deleted', (key, { actor }, now) => ({
       key: {
         ...key,
         revokedAt: key.revokedAt ?? now,
@@ -222,9 +213,59 @@ export class Keys {
     }));
   }
 
+  /** A batch takes as many keys as any plan of D1 allows; a longer lineage takes several, each whole. */
+  async #revokeLineage(
+    caller: Caller,
+    id: string,
+    reason: string | null,
+  ): Promise<Result<Changed<ShownKey>>> {
+    for (;;) {
+      const step = await this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
+        const found = await this.#find(current, id);
+        if (found === null) return refusal(KEY_NOT_FOUND);
+        const lineage = await this.#store.lineage(current.organization.id, found.key.id);
+        const live = lineage
+          .map(({ key }) => key)
+          .filter(
+            (key) => key.revokedAt === null && (key.id === found.key.id || !isExpired(key.expiresAt, now)),
+          )
+          .toSorted(
+            (one, other) =>
+              this.#revocationOrder(one, found, current) - this.#revocationOrder(other, found, current),
+          );
+        if (live.length === 0) return { kind: 'unchanged', value: { found, isDone: true }, isWeak: true };
+        return {
+          kind: 'change',
+          edits: live.slice(0, MAX_KEYS_IN_BATCH).map((before) => ({
+            action: 'api_key.revoked',
+            write: { kind: 'revoke_key', row: revokedBy(current.actor.id, before, reason, now) },
+            before,
+          })),
+          grants: [],
+          grantedTo: { type: 'api_key', id: found.key.id },
+          weakens: true,
+          value: {
+            found: { ...found, key: revokedBy(current.actor.id, found.key, reason, now) },
+            isDone: live.length <= MAX_KEYS_IN_BATCH,
+          },
+        };
+      });
+      if (!step.ok) return step;
+      const { value, effectiveBy } = step.value;
+      if (value.isDone) return accept({ value: value.found, effectiveBy });
+    }
+  }
+
+  /** What was asked for first, and last the caller's own key, without which it could do no more. */
+  #revocationOrder(key: ApiKey, { key: asked }: ShownKey, { credential }: Caller): number {
+    if (key.id === credential?.key.id) return 2;
+    return key.id === asked.id ? 0 : 1;
+  }
+
   #edit(
     caller: Caller,
     id: string,
+    kind: 'update_key' | 'revoke_key' | 'delete_key',
     action: Action,
     edit: (key: ApiKey, caller: Caller, now: number) => Edited,
   ): Promise<Result<Changed<ShownKey>>> {
@@ -235,9 +276,9 @@ export class Keys {
       const edited = edit(before, current, now);
       if ('faults' in edited) return refusal({ kind: 'invalid', faults: edited.faults });
       const { conflict } = edited;
-      if (conflict === null && isSame(before, edited.key))
-        return { kind: 'unchanged', value: found, weakenedAt: before.revokedAt };
-
+      if (conflict === null && isSame(before, edited.key)) {
+        return { kind: 'unchanged', value: found, isWeak: before.revokedAt !== null || !before.enabled };
+      }
       const after = { ...edited.key, updatedAt: now, updatedBy: current.actor.id };
       const isStronger = keyIsStronger(before, after);
       const account =
@@ -246,13 +287,13 @@ export class Keys {
           : null;
       return {
         kind: 'change',
-        action,
-        write: { kind: 'update_key', key: after },
-        before,
+        edits: [{ action, write: { kind, row: after, ends: before.revokedAt === null }, before }],
         account,
         grants: isStronger ? grantedByKey(after.scopes, account) : [],
-        conflict,
-        weakens: keyIsStronger(after, before),
+        grantedTo: { type: 'api_key', id: after.id },
+        conflict:
+          isStronger && before.serviceAccountId !== null && account === null ? ACCOUNT_DELETED : conflict,
+        weakens: keyIsStronger(after, before) || after.revokedAt !== null,
         value: { ...found, key: after },
       };
     });
@@ -263,19 +304,37 @@ export class Keys {
     return keyId === null ? null : this.#store.find(caller.organization.id, keyId);
   }
 
-  async #account(organization: Organization, id: string): Promise<ServiceAccount | null> {
+  async #account(organization: OrganizationRules, id: string): Promise<ServiceAccount | null> {
     const accountId = parseServiceAccountId(id);
     return accountId === null ? null : this.#accounts.find(organization.id, accountId);
   }
 }
 
+function revokedBy(principal: string, key: ApiKey, reason: string | null, now: number): ApiKey {
+  if (key.revokedAt !== null) return key;
+  return {
+    ...key,
+    revokedAt: now,
+    revokedBy: principal,
+    revocationReason: reason,
+    updatedAt: now,
+    updatedBy: principal,
+  };
+}
+
 function conflictOf(key: ApiKey, patch: KeyPatch, now: number): Refusal | null {
   if (key.revokedAt !== null) return { kind: 'key_revoked' };
+  // Its end was settled when it was rotated.
+  if (key.rotatedTo !== null && isLater(patch.expiresAt, key.expiresAt)) return { kind: 'key_rotated' };
   return patch.expiresAt !== undefined && isExpired(key.expiresAt, now) ? { kind: 'key_expired' } : null;
 }
 
+function isLater(asked: number | null | undefined, present: number | null): boolean {
+  return asked !== undefined && (asked ?? Infinity) > (present ?? Infinity);
+}
+
 /** A person's key has no account to follow, so it needs a list, within what the organization lets people have. */
-function personalScopeFaults(scopes: readonly Scope[] | null, organization: Organization): Fault[] {
+function personalScopeFaults(scopes: readonly Scope[] | null, organization: OrganizationRules): Fault[] {
   if (scopes === null) return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
   const outside = uncovered(organization.personalKeyPermissions, scopes);
   return scopes.flatMap((scope, index) =>

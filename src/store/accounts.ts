@@ -92,4 +92,24 @@ export class AccountStore {
         account.revision,
       );
   }
+
+  /** Writes the disabling alone, whatever else has changed, unless it is disabled or deleted. */
+  disable(account: ServiceAccount): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE service_accounts SET disabled_at = ?, updated_at = ?, updated_by = ?, revision = revision + 1
+         WHERE id = ? AND disabled_at IS NULL AND deleted_at IS NULL`,
+      )
+      .bind(account.disabledAt, account.updatedAt, account.updatedBy, account.id);
+  }
+
+  /** Writes the deletion alone, whatever else has changed, unless it is deleted. */
+  remove(account: ServiceAccount): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE service_accounts SET deleted_at = ?, updated_at = ?, updated_by = ?, revision = revision + 1
+         WHERE id = ? AND deleted_at IS NULL`,
+      )
+      .bind(account.deletedAt, account.updatedAt, account.updatedBy, account.id);
+  }
 }

@@ -15,10 +15,11 @@ const cachedRecord = z.object({
     name: z.string(),
     environment: z.enum(ENVIRONMENTS),
     scopes: z.array(z.string()).nullable(),
-    metadata: z.record(z.string(), z.unknown()),
+    metadata: z.record(z.string(), z.json()),
     enabled: z.boolean(),
     expiresAt: z.number().nullable(),
     revokedAt: z.number().nullable(),
+    supersedes: z.templateLiteral(['key_', z.string()]).nullable(),
     revision: z.number(),
   }),
   account: z
@@ -35,6 +36,7 @@ const cachedRecord = z.object({
     slug: z.string(),
     keyPrefix: z.string(),
     personalKeyPermissions: z.array(z.string()),
+    maxLiveKeys: z.number().nullable(),
     maxKeyLifetime: z.string().nullable(),
     revision: z.number(),
   }),
@@ -47,7 +49,7 @@ export class RecordCache {
   readonly #kv: KVNamespace;
   readonly #usableSeconds: number;
 
-  /** A record is of no use `usableSeconds` after it was read, so KV need not keep it longer. */
+  /** A record is of no use `usableSeconds` after it was read, so KV need not keep it longer; with 0 KV is left alone. */
   constructor(kv: KVNamespace, usableSeconds: number) {
     this.#kv = kv;
     this.#usableSeconds = usableSeconds;
@@ -66,13 +68,13 @@ export class RecordCache {
   /** Puts what was just read or minted, unless the key expires before KV could forget it. */
   async put(digest: Digest, record: KeyRecord): Promise<void> {
     const ttl = this.#ttlSeconds(record);
-    if (ttl === null) return;
+    if (ttl === null || this.#usableSeconds === 0) return;
     await this.#kv.put(nameOf(digest), JSON.stringify(record), { expirationTtl: ttl });
   }
 
   /** Puts what changed; where it can't be put, what was there before must not stay. */
   async replace(digest: Digest, record: KeyRecord): Promise<void> {
-    if (this.#ttlSeconds(record) === null) await this.#kv.delete(nameOf(digest));
+    if (this.#ttlSeconds(record) === null && this.#usableSeconds > 0) await this.#kv.delete(nameOf(digest));
     else await this.put(digest, record);
   }
 

@@ -7,24 +7,23 @@ import { reaching } from './faults.ts';
 import { type ApiKeyRow, type KeyRecordRow, pageRows, toApiKey, toKeyRecord, toLastUse } from './rows.ts';
 
 /** A key as it is shown: with its latest use, and revoked where its account was deleted. */
-const KEYS = `SELECT k.id, k.organization_id, k.service_account_id, k.user_id, k.name, k.description, k.environment,
+const SHOWN = `SELECT k.id, k.organization_id, k.service_account_id, k.user_id, k.name, k.description, k.environment,
     k.start, k.fingerprint, k.scopes, k.metadata, k.enabled, k.created_at, k.created_by, k.updated_at, k.updated_by,
     k.expires_at, coalesce(k.revoked_at, a.deleted_at) AS revoked_at,
     CASE WHEN k.revoked_at IS NULL AND a.deleted_at IS NOT NULL THEN a.updated_by ELSE k.revoked_by END AS revoked_by,
-    k.revocation_reason, k.rotated_from, k.rotated_to, k.deleted_at, k.revision,
-    u.last_used_at, u.last_used_ip, u.last_used_user_agent
-  FROM api_keys k
-  LEFT JOIN service_accounts a ON a.id = k.service_account_id
-  LEFT JOIN key_usage u ON u.key_id = k.id`;
+    k.revocation_reason, k.rotated_from, k.rotated_to, k.supersedes, k.deleted_at, k.revision,
+    u.last_used_at, u.last_used_ip, u.last_used_user_agent`;
+const JOINED = `LEFT JOIN service_accounts a ON a.id = k.service_account_id LEFT JOIN key_usage u ON u.key_id = k.id`;
+const KEYS = `${SHOWN} FROM api_keys k ${JOINED}`;
 
 /** A key, its account and its organization by their primary keys, and how far along the changes this is. */
 const RECORDS = `SELECT k.id, k.digest, k.user_id, k.name, k.environment, k.scopes, k.metadata, k.enabled, k.expires_at,
-    coalesce(k.revoked_at, a.deleted_at) AS revoked_at, k.revision,
+    coalesce(k.revoked_at, a.deleted_at) AS revoked_at, k.supersedes, k.revision,
     a.id AS account_id, a.permissions AS account_permissions, a.role AS account_role,
     a.disabled_at AS account_disabled_at, a.revision AS account_revision,
     o.id AS organization_id, o.slug AS organization_slug, o.key_prefix AS organization_key_prefix,
     o.personal_key_permissions AS organization_personal_key_permissions,
-    o.max_key_lifetime AS organization_max_key_lifetime, o.revision AS organization_revision,
+    o.max_live_keys AS organization_max_live_keys, o.max_key_lifetime AS organization_max_key_lifetime, o.revision AS organization_revision,
     (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
   FROM api_keys k
   JOIN organizations o ON o.id = k.organization_id AND o.deleted_at IS NULL
@@ -39,6 +38,10 @@ const STATUS_FILTERS: Record<KeyStatus, string> = {
     'coalesce(k.revoked_at, a.deleted_at) IS NULL AND k.enabled = 1 AND (k.expires_at IS NULL OR k.expires_at > ?6)',
 };
 
+/** ?8 is the term in lower case, ?9 as it was given. */
+const SEARCH_FILTER =
+  '(substr(k.folded_name, 1, length(?8)) = ?8 OR substr(k.start, 1, length(?9)) = ?9 OR k.id = ?9)';
+
 export interface ShownKey {
   readonly key: ApiKey;
   readonly lastUse: LastUse | null;
@@ -49,6 +52,8 @@ export interface KeyFilter {
   readonly userId?: string | undefined;
   readonly environment?: Environment | undefined;
   readonly status?: KeyStatus | undefined;
+  /** The start of a name in any case, the start of `start`, or a whole id. */
+  readonly search?: string | undefined;
 }
 
 /** Sorts after every id: base62 ends with `z`. */
@@ -74,6 +79,23 @@ export class KeyStore {
         .first<ApiKeyRow>(),
     );
     return row === null ? null : shown(row);
+  }
+
+  /** A key and all that it was rotated from and to, but for deleted ones. */
+  async lineage(organizationId: OrganizationId, id: KeyId): Promise<ShownKey[]> {
+    const { results } = await reaching(() =>
+      this.#db
+        .prepare(
+          `WITH RECURSIVE lineage (id) AS (
+             SELECT ?1 UNION
+             SELECT relative.id FROM lineage JOIN api_keys k ON k.id = lineage.id
+             JOIN api_keys relative ON relative.id IN (k.rotated_from, k.rotated_to))
+           ${KEYS} WHERE k.id IN (SELECT id FROM lineage) AND k.organization_id = ?2 AND k.deleted_at IS NULL`,
+        )
+        .bind(id, organizationId)
+        .all<ApiKeyRow>(),
+    );
+    return results.map(shown);
   }
 
   /** The record behind a digest, deleted keys' included, from D1's primary. `readAt` is the time now. */
@@ -115,6 +137,7 @@ export class KeyStore {
     const matching = [
       ...(filter.environment === undefined ? [] : ['k.environment = ?5']),
       ...(filter.status === undefined ? [] : [STATUS_FILTERS[filter.status]]),
+      ...(filter.search === undefined ? [] : [SEARCH_FILTER]),
     ];
     const owner = [
       organizationId,
@@ -122,17 +145,31 @@ export class KeyStore {
       filter.userId ?? null,
       before ?? AFTER_EVERY_ID,
     ];
+    // Left to itself, SQLite may walk the whole organization where a filter leaves it the choice.
+    const index =
+      filter.serviceAccountId === undefined
+        ? filter.userId === undefined
+          ? 'api_keys_list'
+          : 'api_keys_of_user'
+        : 'api_keys_of_account';
+    const from = `FROM api_keys k INDEXED BY ${index}`;
     const page = (conditions: string): D1PreparedStatement =>
       this.#db
-        .prepare(`${KEYS} WHERE ${owned}${conditions} ORDER BY k.id DESC LIMIT ?7`)
-        .bind(...owner, filter.environment ?? null, now, limit + 1);
+        .prepare(`${SHOWN} ${from} ${JOINED} WHERE ${owned}${conditions} ORDER BY k.id DESC LIMIT ?7`)
+        .bind(
+          ...owner,
+          filter.environment ?? null,
+          now,
+          limit + 1,
+          ...(filter.search === undefined ? [] : [filter.search.toLowerCase(), filter.search]),
+        );
 
     if (matching.length === 0) {
       const { results } = await reaching(() => page('').all<ApiKeyRow>());
       return pageOf(results.map(shown), limit, idOf);
     }
-    const horizon = `SELECT k.id FROM api_keys k WHERE ${owned} ORDER BY k.id DESC LIMIT 1 OFFSET ${MAX_ROWS_EXAMINED - 1}`;
-    const { rows, lastExamined } = pageRows(
+    const horizon = `SELECT k.id ${from} WHERE ${owned} ORDER BY k.id DESC LIMIT 1 OFFSET ${MAX_ROWS_EXAMINED - 1}`;
+    const { rows, lastExamined } = pageRows<ApiKeyRow>(
       await reaching(() =>
         this.#db.batch([
           page(` AND k.id >= coalesce((${horizon}), '') AND ${matching.join(' AND ')}`),
@@ -146,9 +183,10 @@ export class KeyStore {
   insert(key: ApiKey, digest: Digest): D1PreparedStatement {
     return this.#db
       .prepare(
-        `INSERT INTO api_keys (id, organization_id, service_account_id, user_id, name, description, environment, digest,
-           start, fingerprint, scopes, metadata, enabled, created_at, created_by, updated_at, updated_by, expires_at, revision)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)`,
+        `INSERT INTO api_keys (id, organization_id, service_account_id, user_id, name, folded_name, description,
+           environment, digest, start, fingerprint, scopes, metadata, enabled, created_at, created_by, updated_at,
+           updated_by, expires_at, rotated_from, supersedes, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .bind(
         key.id,
@@ -156,6 +194,7 @@ export class KeyStore {
         key.serviceAccountId,
         key.userId,
         key.name,
+        key.name.toLowerCase(),
         key.description,
         key.environment,
         digest,
@@ -169,22 +208,25 @@ export class KeyStore {
         key.updatedAt,
         key.updatedBy,
         key.expiresAt,
+        key.rotatedFrom,
+        key.supersedes,
         key.revision,
       );
   }
 
-  /** Writes all that can change of a key, and its next revision. */
+  /** Writes all that can change of a key but its end, and its next revision. */
   update(key: ApiKey): D1PreparedStatement {
     return this.#db
       .prepare(
-        `UPDATE api_keys SET name = ?2, description = ?3, scopes = ?4, metadata = ?5, enabled = ?6, updated_at = ?7,
-           updated_by = ?8, expires_at = ?9, revoked_at = ?10, revoked_by = ?11, revocation_reason = ?12,
-           deleted_at = ?13, revision = revision + 1
-         WHERE id = ?1 AND revision = ?14`,
+        `UPDATE api_keys SET name = ?2, folded_name = ?3, description = ?4, scopes = ?5, metadata = ?6, enabled = ?7,
+           updated_at = ?8, updated_by = ?9, expires_at = ?10, rotated_to = ?11, supersedes = ?12,
+           revision = revision + 1
+         WHERE id = ?1 AND revision = ?13`,
       )
       .bind(
         key.id,
         key.name,
+        key.name.toLowerCase(),
         key.description,
         key.scopes === null ? null : JSON.stringify(key.scopes),
         JSON.stringify(key.metadata),
@@ -192,11 +234,38 @@ export class KeyStore {
         key.updatedAt,
         key.updatedBy,
         key.expiresAt,
-        key.revokedAt,
-        key.revokedBy,
-        key.revocationReason,
-        key.deletedAt,
+        key.rotatedTo,
+        key.supersedes,
         key.revision,
+      );
+  }
+
+  /** Writes the revocation alone, whatever else has changed, unless it is revoked. */
+  revoke(key: ApiKey): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE api_keys SET revoked_at = ?, revoked_by = ?, revocation_reason = ?, updated_at = ?, updated_by = ?,
+           revision = revision + 1
+         WHERE id = ? AND revoked_at IS NULL`,
+      )
+      .bind(key.revokedAt, key.revokedBy, key.revocationReason, key.updatedAt, key.updatedBy, key.id);
+  }
+
+  /** Writes the deletion alone, and the revocation where it is what ends the key, whatever else has changed. */
+  remove(key: ApiKey, ends: boolean): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE api_keys SET revoked_at = coalesce(revoked_at, ?), revoked_by = coalesce(revoked_by, ?),
+           deleted_at = ?, updated_at = ?, updated_by = ?, revision = revision + 1
+         WHERE id = ? AND deleted_at IS NULL`,
+      )
+      .bind(
+        ends ? key.revokedAt : null,
+        ends ? key.revokedBy : null,
+        key.deletedAt,
+        key.updatedAt,
+        key.updatedBy,
+        key.id,
       );
   }
 }

@@ -1,8 +1,14 @@
+import type { OrganizationId } from '../core/id.ts';
+import { pageOf, type Page, type PageRequest } from '../core/page.ts';
 import type { Organization } from '../core/records.ts';
 import { reaching } from './faults.ts';
 import { type OrganizationRow, toOrganization } from './rows.ts';
 
-const COLUMNS = 'id, slug, key_prefix, personal_key_permissions, max_key_lifetime, revision';
+const COLUMNS = `id, slug, name, key_prefix, personal_key_permissions, max_live_keys, max_key_lifetime, created_at,
+  created_by, updated_at, updated_by, deleted_at, revision`;
+
+/** Sorts after every id: base62 ends with `z`. */
+const AFTER_EVERY_ID = 'org_~';
 
 export class OrganizationStore {
   readonly #db: D1Database;
@@ -21,5 +27,62 @@ export class OrganizationStore {
         .first<OrganizationRow>(),
     );
     return row === null ? null : toOrganization(row);
+  }
+
+  /** Every organization, newest first. */
+  async list({ before, limit }: PageRequest<OrganizationId>): Promise<Page<Organization, OrganizationId>> {
+    const { results } = await reaching(() =>
+      this.#db
+        .prepare(
+          `SELECT ${COLUMNS} FROM organizations WHERE deleted_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?`,
+        )
+        .bind(before ?? AFTER_EVERY_ID, limit + 1)
+        .all<OrganizationRow>(),
+    );
+    return pageOf(results.map(toOrganization), limit, (organization) => organization.id);
+  }
+
+  insert(organization: Organization): D1PreparedStatement {
+    return this.#db
+      .prepare(`INSERT INTO organizations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+      .bind(
+        organization.id,
+        organization.slug,
+        organization.name,
+        organization.keyPrefix,
+        JSON.stringify(organization.personalKeyPermissions),
+        organization.maxLiveKeys,
+        organization.maxKeyLifetime,
+        organization.createdAt,
+        organization.createdBy,
+        organization.updatedAt,
+        organization.updatedBy,
+        organization.deletedAt,
+        organization.revision,
+      );
+  }
+
+  /** Writes all that can change of an organization, and its next revision. */
+  update(organization: Organization): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE organizations SET slug = ?2, name = ?3, key_prefix = ?4, personal_key_permissions = ?5,
+           max_live_keys = ?6, max_key_lifetime = ?7, updated_at = ?8, updated_by = ?9, deleted_at = ?10,
+           revision = revision + 1
+         WHERE id = ?1 AND revision = ?11`,
+      )
+      .bind(
+        organization.id,
+        organization.slug,
+        organization.name,
+        organization.keyPrefix,
+        JSON.stringify(organization.personalKeyPermissions),
+        organization.maxLiveKeys,
+        organization.maxKeyLifetime,
+        organization.updatedAt,
+        organization.updatedBy,
+        organization.deletedAt,
+        organization.revision,
+      );
   }
 }

@@ -1,4 +1,5 @@
-import type { KeyId, OrganizationId, ServiceAccountId } from '../core/id.ts';
+import type { Action, AuditEvent, Target } from '../core/audit.ts';
+import type { EventId, KeyId, OrganizationId, ServiceAccountId } from '../core/id.ts';
 import type {
   ApiKey,
   KeyRecord,
@@ -19,9 +20,16 @@ import type { Digest, Environment } from '../core/secret.ts';
 export interface OrganizationRow {
   id: OrganizationId;
   slug: string;
+  name: string;
   key_prefix: string;
   personal_key_permissions: string;
+  max_live_keys: number | null;
   max_key_lifetime: string | null;
+  created_at: number;
+  created_by: string;
+  updated_at: number;
+  updated_by: string;
+  deleted_at: number | null;
   revision: number;
 }
 
@@ -65,6 +73,7 @@ export interface ApiKeyRow {
   revocation_reason: string | null;
   rotated_from: KeyId | null;
   rotated_to: KeyId | null;
+  supersedes: KeyId | null;
   deleted_at: number | null;
   revision: number;
   last_used_at: number | null;
@@ -83,6 +92,7 @@ export interface KeyRecordRow {
   enabled: 0 | 1;
   expires_at: number | null;
   revoked_at: number | null;
+  supersedes: KeyId | null;
   revision: number;
   account_id: ServiceAccountId | null;
   account_permissions: string | null;
@@ -93,6 +103,7 @@ export interface KeyRecordRow {
   organization_slug: string;
   organization_key_prefix: string;
   organization_personal_key_permissions: string;
+  organization_max_live_keys: number | null;
   organization_max_key_lifetime: string | null;
   organization_revision: number;
   as_of: number;
@@ -105,9 +116,16 @@ export function toOrganization(row: OrganizationRow): Organization {
   return {
     id: row.id,
     slug: row.slug,
+    name: row.name,
     keyPrefix: row.key_prefix,
     personalKeyPermissions: scopesOf(row.personal_key_permissions),
+    maxLiveKeys: row.max_live_keys,
     maxKeyLifetime: row.max_key_lifetime,
+    createdAt: row.created_at,
+    createdBy: row.created_by,
+    updatedAt: row.updated_at,
+    updatedBy: row.updated_by,
+    deletedAt: row.deleted_at,
     revision: row.revision,
   };
 }
@@ -155,6 +173,7 @@ export function toApiKey(row: ApiKeyRow): ApiKey {
     revocationReason: row.revocation_reason,
     rotatedFrom: row.rotated_from,
     rotatedTo: row.rotated_to,
+    supersedes: row.supersedes,
     deletedAt: row.deleted_at,
     revision: row.revision,
   };
@@ -178,6 +197,7 @@ export function toKeyRecord(row: KeyRecordRow, readAt: number): KeyRecord {
       enabled: row.enabled === 1,
       expiresAt: row.expires_at,
       revokedAt: row.revoked_at,
+      supersedes: row.supersedes,
       revision: row.revision,
     },
     account:
@@ -190,29 +210,65 @@ export function toKeyRecord(row: KeyRecordRow, readAt: number): KeyRecord {
             disabledAt: row.account_disabled_at,
             revision: row.account_revision ?? 0,
           },
-    organization: toOrganization({
+    organization: {
       id: row.organization_id,
       slug: row.organization_slug,
-      key_prefix: row.organization_key_prefix,
-      personal_key_permissions: row.organization_personal_key_permissions,
-      max_key_lifetime: row.organization_max_key_lifetime,
+      keyPrefix: row.organization_key_prefix,
+      personalKeyPermissions: scopesOf(row.organization_personal_key_permissions),
+      maxLiveKeys: row.organization_max_live_keys,
+      maxKeyLifetime: row.organization_max_key_lifetime,
       revision: row.organization_revision,
-    }),
+    },
     asOf: row.as_of,
     readAt,
   };
 }
 
-/** What a batch read back of its change: the key's record, or how far along the changes it is. */
-export function lastRow(results: readonly D1Result[]): KeyRecordRow | { as_of: number } | null {
-  return (results.at(-1)?.results[0] as KeyRecordRow | { as_of: number } | undefined) ?? null;
+/** What a batch read back at its end: how far along the changes it is, and the records of so many keys. */
+export function readBackRows(
+  results: readonly D1Result[],
+  keys: number,
+): { seq: number; records: KeyRecordRow[] } {
+  const [changes, ...records] = results.slice(-1 - keys).map(({ results: [row] }) => row);
+  return { seq: (changes as { as_of: number }).as_of, records: records as KeyRecordRow[] };
 }
 
-/** A filtered page and, after it, the last row that its filter examined. */
-export function pageRows([page, horizon]: readonly D1Result[]): {
-  rows: ApiKeyRow[];
-  lastExamined: KeyId | null;
+/** A filtered page and, after it, the last row that its filter examined, if it stopped at one. */
+export function pageRows<Row extends { readonly id: string }>([page, horizon]: readonly D1Result[]): {
+  rows: Row[];
+  lastExamined: Row['id'] | null;
 } {
-  const [end] = (horizon?.results ?? []) as { id: KeyId }[];
-  return { rows: (page?.results ?? []) as ApiKeyRow[], lastExamined: end?.id ?? null };
+  const [end] = (horizon?.results ?? []) as Pick<Row, 'id'>[];
+  return { rows: (page?.results ?? []) as Row[], lastExamined: end?.id ?? null };
+}
+
+export interface AuditEventRow {
+  id: EventId;
+  organization_id: OrganizationId;
+  at: number;
+  action: Action;
+  actor_type: AuditEvent['actor']['type'];
+  actor_id: string;
+  credential_id: KeyId | null;
+  target_type: AuditEvent['target']['type'];
+  target_id: string;
+  request_id: string;
+  ip: string | null;
+  user_agent: string | null;
+  changes: string;
+}
+
+export function toAuditEvent(row: AuditEventRow): AuditEvent {
+  return {
+    id: row.id,
+    organizationId: row.organization_id,
+    at: row.at,
+    action: row.action,
+    actor: { type: row.actor_type, id: row.actor_id, credentialId: row.credential_id },
+    target: { type: row.target_type, id: row.target_id } as Target,
+    requestId: row.request_id,
+    ip: row.ip,
+    userAgent: row.user_agent,
+    changes: JSON.parse(row.changes) as AuditEvent['changes'],
+  };
 }

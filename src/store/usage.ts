@@ -24,7 +24,7 @@ export class UsageStore {
     return this.#db
       .prepare(
         `INSERT INTO key_usage (key_id, last_used_at, last_used_ip, last_used_user_agent)
-         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE EXISTS (SELECT 1 FROM api_keys WHERE id = value ->> 0)
          ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at,
            last_used_ip = excluded.last_used_ip, last_used_user_agent = excluded.last_used_user_agent
          WHERE excluded.last_used_at > key_usage.last_used_at`,

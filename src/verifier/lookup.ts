@@ -49,8 +49,12 @@ export class Lookup {
    */
   async find(digest: Digest, wanted: Wanted): Promise<Found> {
     const oldestMs = Math.min(wanted.maxAgeMs, this.#usableMs);
-    const cached = oldestMs > 0 ? await this.#fromCache(digest, oldestMs, wanted) : null;
-    return cached ?? this.#fromDatabase(digest, wanted);
+    if (oldestMs <= 0) return this.#fromDatabase(digest, wanted);
+    const cached = await this.#fromCache(digest, oldestMs, wanted);
+    if (cached !== null) return cached;
+    const found = await this.#fromDatabase(digest, wanted);
+    if (found.record !== null) this.#platform.background(this.#cache.put(digest, found.record));
+    return found;
   }
 
   async #fromCache(digest: Digest, oldestMs: number, wanted: Wanted): Promise<Found | null> {
@@ -70,7 +74,6 @@ export class Lookup {
     const startedAt = this.#platform.clock();
     const read = await this.#keys.record(digest, startedAt);
     const record = read !== null && isWanted(read, wanted) ? read : null;
-    if (record !== null && this.#usableMs > 0) this.#platform.background(this.#cache.put(digest, record));
     return { record, source: 'd1', ageMs: this.#platform.clock() - startedAt };
   }
 }

@@ -1,13 +1,18 @@
 import { isNamed, holderOf, rootOf, type Principal } from '../core/caller.ts';
+import { MAX_KNOWN_ORGANIZATIONS } from '../core/constants.ts';
 import { decide, LIVE, type Decision, type Question } from '../core/decide.ts';
 import { DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, parseSecret } from '../core/secret.ts';
+import type { Verdict } from '../core/verdict.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 import type { Lookup } from './lookup.ts';
 import type { Uses } from './uses.ts';
+
+/** How a binding says that it is for every organization. */
+const ANY_ORGANIZATION = '*';
 
 /** From where a key was used, as far as is known. */
 export interface UsedFrom {
@@ -16,19 +21,11 @@ export interface UsedFrom {
 }
 
 export interface VerifyRequest extends Question {
-  readonly organizationId: OrganizationId;
   /** The whole key as its holder presented it; any text. */
   readonly key: string;
   readonly usedFrom: UsedFrom;
   /** Seconds: the verdict reflects every change made more than so long ago. */
   readonly maxStaleness?: number | undefined;
-}
-
-export interface Verdict {
-  readonly decision: Decision;
-  readonly source: 'kv' | 'd1' | 'none';
-  /** How old the knowledge behind the decision is, in whole seconds. */
-  readonly ageSeconds: number;
 }
 
 /** The hot path: format and checksum, digest, KV, D1, decide. Every entrance that verifies a key ends here. */
@@ -38,18 +35,22 @@ export class Verifier {
   readonly #rootKeys: RootKeys;
   readonly #uses: Uses;
   readonly #platform: Platform;
+  readonly #usableMs: number;
+  readonly #known = new Map<string, { readonly id: OrganizationId; readonly readAt: number }>();
 
   constructor(
     lookup: Lookup,
     organizations: OrganizationStore,
     rootKeys: RootKeys,
     uses: Uses,
+    usable: number,
     platform: Platform,
   ) {
     this.#lookup = lookup;
     this.#organizations = organizations;
     this.#rootKeys = rootKeys;
     this.#uses = uses;
+    this.#usableMs = usable;
     this.#platform = platform;
   }
 
@@ -88,18 +89,34 @@ export class Verifier {
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 
+  /**
+   * The organization of this id or slug, the default one for none; null stands for every one (`*`), undefined for no such.
+   * What a name means is remembered for as long as the bound allows.
+   */
+  async organizationOf(named: string | null): Promise<OrganizationId | null | undefined> {
+    if (named === null) return DEFAULT_ORGANIZATION_ID;
+    if (named === ANY_ORGANIZATION) return null;
+    const now = this.#platform.clock();
+    const known = this.#known.get(named);
+    if (known !== undefined && now - known.readAt < this.#usableMs) return known.id;
+    const found = await this.#organizations.find(named);
+    if (found === null) return undefined;
+    if (this.#known.size >= MAX_KNOWN_ORGANIZATIONS) this.#known.clear();
+    this.#known.set(named, { id: found.id, readAt: now });
+    return found.id;
+  }
+
   async #root(named: string | null): Promise<Result<Principal>> {
-    if (named === null) return accept(rootOf(DEFAULT_ORGANIZATION_ID));
-    const organization = await this.#organizations.find(named);
-    return organization === null
-      ? refuse({ kind: 'not_found', what: 'organization' })
-      : accept(rootOf(organization.id));
+    const organizationId = named === ANY_ORGANIZATION ? undefined : await this.organizationOf(named);
+    return organizationId
+      ? accept(rootOf(organizationId))
+      : refuse({ kind: 'not_found', what: 'organization' });
   }
 
   #judge(record: Parameters<typeof decide>[0], question: Question, usedFrom: UsedFrom): Decision {
     const now = this.#platform.clock();
     const decision = decide(record, question, now);
-    if (decision.code === 'VALID') this.#uses.note(decision.record.key.id, { at: now, ...usedFrom });
+    if (decision.code === 'VALID') this.#uses.note(decision.record, { at: now, ...usedFrom });
     return decision;
   }
 }

@@ -1,0 +1,64 @@
+import type { RandomSource } from '../core/base62.ts';
+import type { IdFactory } from '../core/id.ts';
+import type { ApiKey, OrganizationRules } from '../core/records.ts';
+import { digestOf, fingerprintOf, mintSecret, startOf, type Digest, type Secret } from '../core/secret.ts';
+
+/** A new key with its secret, which is nowhere else and never told again. */
+export interface MintedKey {
+  readonly key: ApiKey;
+  readonly secret: Secret;
+}
+
+/** What a new key is asked to be. */
+type KeyRequest = Pick<
+  ApiKey,
+  | 'serviceAccountId'
+  | 'userId'
+  | 'name'
+  | 'description'
+  | 'environment'
+  | 'scopes'
+  | 'metadata'
+  | 'expiresAt'
+  | 'rotatedFrom'
+  | 'supersedes'
+>;
+
+/** Draws a secret of the organization's brand, and makes the key around it. */
+export class KeyMaker {
+  readonly #ids: IdFactory;
+  readonly #random: RandomSource;
+
+  constructor(ids: IdFactory, random: RandomSource) {
+    this.#ids = ids;
+    this.#random = random;
+  }
+
+  async make(
+    request: KeyRequest,
+    organization: OrganizationRules,
+    principal: string,
+    now: number,
+  ): Promise<MintedKey & { readonly digest: Digest }> {
+    const secret = mintSecret(organization.keyPrefix, request.environment, this.#random);
+    const key: ApiKey = {
+      id: this.#ids.key(),
+      organizationId: organization.id,
+      ...request,
+      start: startOf(secret),
+      fingerprint: fingerprintOf(secret),
+      enabled: true,
+      createdAt: now,
+      createdBy: principal,
+      updatedAt: now,
+      updatedBy: principal,
+      revokedAt: null,
+      revokedBy: null,
+      revocationReason: null,
+      rotatedTo: null,
+      deletedAt: null,
+      revision: 1,
+    };
+    return { key, secret, digest: await digestOf(secret) };
+  }
+}

@@ -1,0 +1,145 @@
+import * as z from 'zod';
+
+import {
+  keyListRequest,
+  keyPatch,
+  newKey,
+  revocation,
+  rotation,
+  type ApiKeyResource,
+  type MintedKeyResource,
+  type RevokedKeyResource,
+  type RotatedKeyResource,
+} from '../contract/api_keys.ts';
+import { scopes, userId } from '../contract/fields.ts';
+import { apiKeyResource, pageResource, timestampOf } from '../contract/resources.ts';
+import type { Caller } from '../core/caller.ts';
+import { accept, refuse, type Result } from '../core/refusal.ts';
+import type { Callers } from '../keyring/callers.ts';
+import type { Keys, ShownKey } from '../keyring/keys.ts';
+import type { Rotations } from '../keyring/rotations.ts';
+import { parsed } from './answer.ts';
+
+/** Set on the binding by who deploys it; it is how Mintmark knows the caller. Without it everything is refused. */
+const keysProps = z.strictObject({
+  /** An id or a slug. */
+  organization: z.string(),
+  /** Management scopes, such as `mintmark:keys:write`. */
+  scopes,
+  /** Who is said to have done what is done over this binding. */
+  actor: userId,
+});
+export type KeysProps = z.input<typeof keysProps>;
+
+export type NewKeyInput = z.input<typeof newKey>;
+export type KeyPatchInput = z.input<typeof keyPatch>;
+export type KeyListInput = z.input<typeof keyListRequest>;
+export type RotationInput = z.input<typeof rotation>;
+export type RevocationInput = z.input<typeof revocation>;
+
+interface KeyServices {
+  readonly callers: Callers;
+  readonly keys: Keys;
+  readonly rotations: Rotations;
+  readonly clock: () => number;
+}
+
+/** The key calls of one binding: the same services as over HTTP, the same answers. */
+export class KeyManagement {
+  readonly #services: KeyServices;
+  readonly #props: unknown;
+  readonly #requestId: string;
+
+  constructor(services: KeyServices, props: unknown, requestId: string) {
+    this.#services = services;
+    this.#props = props;
+    this.#requestId = requestId;
+  }
+
+  create(input: NewKeyInput): Promise<Result<MintedKeyResource>> {
+    return this.#call(newKey, input, async (caller, { serviceAccountId, userId: user = '', ...request }) => {
+      const owner = serviceAccountId === undefined ? { userId: user } : { serviceAccountId };
+      const minted = await this.#services.keys.mint(caller, owner, request);
+      if (!minted.ok) return minted;
+      const { key, secret } = minted.value.value;
+      return accept({ key: this.#resource({ key, lastUse: null }), secret });
+    });
+  }
+
+  get(id: string): Promise<Result<ApiKeyResource>> {
+    return this.#call(z.string(), id, async (caller, keyId) => {
+      const found = await this.#services.keys.get(caller, keyId);
+      return found.ok ? accept(this.#resource(found.value)) : found;
+    });
+  }
+
+  list(input: KeyListInput): Promise<Result<{ data: ApiKeyResource[]; nextCursor: string | null }>> {
+    return this.#call(keyListRequest, input, async (caller, { limit, cursor = null, ...filter }) => {
+      const page = await this.#services.keys.list(caller, filter, { limit, before: cursor });
+      return page.ok ? accept(pageResource(page.value, (shown) => this.#resource(shown))) : page;
+    });
+  }
+
+  update(id: string, input: KeyPatchInput): Promise<Result<ApiKeyResource>> {
+    return this.#call(keyPatch, input, async (caller, patch) => {
+      const updated = await this.#services.keys.update(caller, id, patch);
+      return updated.ok ? accept(this.#resource(updated.value.value)) : updated;
+    });
+  }
+
+  rotate(id: string, input: RotationInput): Promise<Result<RotatedKeyResource>> {
+    return this.#call(rotation, input, async (caller, request) => {
+      const rotated = await this.#services.rotations.rotate(caller, id, request);
+      if (!rotated.ok) return rotated;
+      const { key, secret, previous } = rotated.value.value;
+      return accept({
+        key: this.#resource({ key, lastUse: null }),
+        secret,
+        previous: this.#resource(previous),
+        effectiveBy: this.#effectiveBy(rotated.value.effectiveBy),
+      });
+    });
+  }
+
+  revoke(id: string, input: RevocationInput): Promise<Result<RevokedKeyResource>> {
+    return this.#call(revocation, input, async (caller, { reason = null, lineage = false }) => {
+      const revoked = await this.#services.keys.revoke(caller, id, { reason, lineage });
+      if (!revoked.ok) return revoked;
+      return accept({
+        key: this.#resource(revoked.value.value),
+        effectiveBy: this.#effectiveBy(revoked.value.effectiveBy),
+      });
+    });
+  }
+
+  async #call<Schema extends z.ZodType, Value>(
+    schema: Schema,
+    input: unknown,
+    call: (caller: Caller, request: z.output<Schema>) => Promise<Result<Value>>,
+  ): Promise<Result<Value>> {
+    const caller = await this.#caller();
+    if (!caller.ok) return caller;
+    const request = parsed(schema, input);
+    return request.ok ? call(caller.value, request.value) : request;
+  }
+
+  async #caller(): Promise<Result<Caller>> {
+    const props = keysProps.safeParse(this.#props);
+    if (!props.success)
+      return refuse({ kind: 'invalid_credential', reason: 'the binding has no usable props' });
+    const { organization, scopes: held, actor } = props.data;
+    return this.#services.callers.bound(organization, { type: 'user', id: actor, credentialId: null }, held, {
+      requestId: this.#requestId,
+      ip: null,
+      userAgent: null,
+    });
+  }
+
+  #resource({ key, lastUse }: ShownKey): ApiKeyResource {
+    return apiKeyResource(key, lastUse, this.#services.clock());
+  }
+
+  #effectiveBy(effectiveBy: number | null): string {
+    return timestampOf(effectiveBy ?? this.#services.clock());
+  }
+}
