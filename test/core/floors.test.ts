@@ -14,6 +14,7 @@ const record = (asOf: number, accountId: `sa_${string}` | null = 'sa_1'): KeyRec
     enabled: true,
     expiresAt: null,
     revokedAt: null,
+    supersedes: null,
     revision: 1,
   },
   account:
@@ -23,6 +24,7 @@ const record = (asOf: number, accountId: `sa_${string}` | null = 'sa_1'): KeyRec
     slug: '',
     keyPrefix: 'mk',
     personalKeyPermissions: [],
+    maxLiveKeys: null,
     maxKeyLifetime: null,
     revision: 1,
   },

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import manifest from '../../package.json' with { type: 'json' };
 import { readConfig } from '../../src/config.ts';
+import type { Platform } from '../../src/core/platform.ts';
 import { createMisconfiguredApp } from '../../src/http/app.ts';
 import { ROOT_KEY, TestService } from '../support/service.ts';
 
@@ -105,6 +106,15 @@ describe('health', () => {
   );
 });
 
+const platform: Platform = {
+  clock: () => Date.now(),
+  random: (bytes) => crypto.getRandomValues(bytes),
+  background: () => undefined,
+  sleep: () => Promise.resolve(),
+  relay: () => Promise.resolve(),
+  log: () => undefined,
+};
+
 describe('a deployment that is not configured', () => {
   const faultsOf = (variables: object) => {
     const read = readConfig({ ...env, ...variables });
@@ -118,7 +128,7 @@ describe('a deployment that is not configured', () => {
     [{ MAX_STALENESS_SECONDS: '-1' }, 'MAX_STALENESS_SECONDS'],
     [{ MAX_STALENESS_SECONDS: '3601' }, 'MAX_STALENESS_SECONDS'],
   ])('answers every call with what is missing: %j', async (variables, path) => {
-    const app = createMisconfiguredApp(faultsOf(variables), () => undefined);
+    const app = createMisconfiguredApp(faultsOf(variables), platform);
     for (const asked of ['/health', '/v1/whoami', '/nowhere']) {
       const response = await app.request(asked);
       expect(response.status).toBe(503);

@@ -287,6 +287,33 @@ describe.for(titled(reading))('the body of %s', ([, endpoint]) => {
     }));
   });
 
+  test('refuses a body that stalls, after ten seconds, and one that breaks off', async () => {
+    const isolate = new TestService();
+    const valid = await endpoint.valid(service);
+    const before = await tables();
+    const stalls = new ReadableStream<Uint8Array>({
+      start: (controller) => controller.enqueue(new TextEncoder().encode('{')),
+    });
+    let isAnswered = false;
+    const answering = invoke(isolate, endpoint, valid, { body: stalls }).then((answer) => {
+      isAnswered = true;
+      return answer;
+    });
+    await expect.poll(() => isolate.deadlines()).toBe(1);
+    await isolate.advance(9_999);
+    await scheduler.wait(5);
+    expect(isAnswered).toBe(false);
+    await isolate.advance(1);
+    expect(outcomeOf(await answering)).toBe('408 request_timeout');
+
+    const breaksOff = new ReadableStream<Uint8Array>({
+      pull: (controller) => controller.error(new Error('the connection was lost')),
+    });
+    expect(outcomeOf(await invoke(isolate, endpoint, valid, { body: breaksOff }))).toBe('400 invalid_json');
+    expect(isolate.deadlines()).toBe(0);
+    expect(await tables()).toEqual(before);
+  });
+
   test('refuses a body without end, and stops reading it', async () => {
     let isCancelled = false;
     const endless = new ReadableStream<Uint8Array>({
@@ -383,12 +410,25 @@ describe.for(titled(ENDPOINTS.filter(({ target }) => target !== undefined)))(
       await service.call('DELETE', `/v1/api-keys/${deletedKey.id}`);
       const deletedAccount = await service.account();
       await service.call('DELETE', `/v1/service-accounts/${deletedAccount.id}`);
+      const { id: deletedOrganization } = await service.organization();
+      await service.call('DELETE', `/v1/organizations/${deletedOrganization}`);
       const { key: otherKey } = await service.key();
+      const { id: otherOrganization, slug } = await service.organization();
+      const deleted = {
+        'API key': deletedKey.id,
+        'service account': deletedAccount.id,
+        organization: deletedOrganization,
+      };
+      const living = {
+        'API key': otherKey.id,
+        'service account': otherKey.serviceAccountId,
+        organization: otherOrganization,
+      };
       const wrong = {
         unknown: UNKNOWN_IDS[target],
-        deleted: target === 'API key' ? deletedKey.id : deletedAccount.id,
-        'of the other kind': target === 'API key' ? otherKey.serviceAccountId : otherKey.id,
-        'the organization': `org_${'0'.repeat(24)}`,
+        deleted: deleted[target],
+        ...Object.fromEntries(Object.entries(living).filter(([kind]) => kind !== target)),
+        'a slug': slug,
         'in upper case': UNKNOWN_IDS[target].toUpperCase(),
         'too short': UNKNOWN_IDS[target].slice(0, -1),
         'too long': `${UNKNOWN_IDS[target]}0`,
@@ -515,7 +555,7 @@ describe('the order of judgement', () => {
       },
       'too little scope, unknown id': {
         sent: { credential: powerless, ...ofNothing },
-        outcome: '403 insufficient_scope',
+        outcome: endpoint.scope === 'root' ? '403 root_required' : '403 insufficient_scope',
       },
     }));
   });
@@ -599,7 +639,7 @@ describe.for(titled(withFields))('each field of %s, within its bounds,', ([, end
         const answers = await accepts(endpoint, {
           [title]: (valid) => ({ body: bodyWith(valid, name, field, value) }),
         });
-        if (endpoint.resource === undefined || field.kind === 'expiresIn') continue;
+        if (endpoint.resource === undefined || field.isHidden) continue;
         shown[title] = endpoint.resource(answers[title]?.body)[field.shownAs ?? name];
         kept[title] = keptAs(field, value);
       }
@@ -756,6 +796,10 @@ const uniqueCharacter = (): string => String.fromCodePoint(0x4e00 + texts++);
 const filled = (length: number, filling: string): string =>
   length === 0 ? '' : uniqueCharacter() + filling.repeat(length - 1);
 
+let slugs = 0;
+/** Slugs must differ as well. The shortest are few, and enough. */
+const uniqueSlug = (length: number): string => (slugs++ % 36).toString(36).padEnd(length, `-${slugs}`);
+
 const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: nested(levels - 1) });
 const metadataOfBytes = (bytes: number) => ({ a: 'x'.repeat(bytes - '{"a":""}'.length) });
 const scopeOfLength = (length: number): string => `files:${'x'.repeat(length - 'files:'.length)}`;
@@ -808,7 +852,23 @@ const BAD_ACCOUNT_IDS = [
   '',
 ];
 
-const BAD_USER_IDS = ['', 'u'.repeat(256), 'usér', '🔑', 'a\u202eb', 'a\0', 'a\n', 'a\u007f'];
+const BAD_USER_IDS = [
+  '',
+  'u'.repeat(256),
+  'usér',
+  '🔑',
+  'a\u202eb',
+  'a\0',
+  'a\n',
+  'a\u007f',
+  // By which records name other principals.
+  'root',
+  'system',
+  'org_1',
+  'sa_1',
+  'key_1',
+  'evt_1',
+];
 
 function samplesOf(field: Field): Samples {
   const nothing: Record<string, unknown> = field.isNullable ? { null: null } : {};
@@ -857,6 +917,9 @@ function samplesOf(field: Field): Samples {
           'the shortest': 'u',
           'the longest': 'u'.repeat(255),
           'all kinds': "~user 1@example.com!'",
+          "nearly another principal's": 'rooted',
+          'in capitals': 'ROOT',
+          'an id of the application': 'user_sa_1',
         },
         refused: {
           ...wrongTypes(field, 'a string'),
@@ -961,12 +1024,14 @@ function samplesOf(field: Field): Samples {
       };
     case 'expiresIn':
       return {
-        accepted: Object.fromEntries(
-          ['1s', '60m', '24h', '90d', '4w', '3653d', '521w', '87672h', '5260320m', '315619200s'].map((it) => [
-            it,
-            it,
-          ]),
-        ),
+        accepted: {
+          ...nothing,
+          ...Object.fromEntries(
+            ['1s', '60m', '24h', '90d', '4w', '3653d', '521w', '87672h', '5260320m', '315619200s'].map(
+              (it) => [it, it],
+            ),
+          ),
+        },
         refused: {
           ...wrongTypes(field, 'a string'),
           ...Object.fromEntries(
@@ -1004,6 +1069,73 @@ function samplesOf(field: Field): Samples {
           ),
         },
       };
+    case 'gracePeriod':
+      return {
+        accepted: Object.fromEntries(
+          ['0s', '1s', '24h', '30d', '4w', '720h', '43200m', '2592000s'].map((it) => [it, it]),
+        ),
+        refused: {
+          ...wrongTypes(field, 'a string'),
+          ...Object.fromEntries(
+            [
+              '31d',
+              '5w',
+              '721h',
+              '43201m',
+              '2592001s',
+              '0',
+              '0d',
+              '0m',
+              '00s',
+              '-1s',
+              '1.5d',
+              '1D',
+              ' 1d',
+              '1d\n',
+              '',
+              'P1D',
+              `${'9'.repeat(400)}s`,
+            ].map((it) => [JSON.stringify(it.slice(0, 30)), it]),
+          ),
+        },
+      };
+    case 'slug':
+      return {
+        accepted: {
+          'the shortest': uniqueSlug(1),
+          'the longest': uniqueSlug(63),
+          'beginning and ending with hyphens': `-${uniqueSlug(8)}-`,
+        },
+        refused: {
+          ...wrongTypes(field, 'a string'),
+          empty: '',
+          'one too long': 'x'.repeat(64),
+          capitals: 'Acme',
+          underscores: 'a_b',
+          'an id': UNKNOWN_IDS.organization,
+          'a dot': 'a.b',
+          'a blank': 'a b',
+          'a line end': 'a\n',
+          'not ASCII': 'é',
+          NUL: 'a\0',
+        },
+      };
+    case 'keyPrefix':
+      return {
+        accepted: { 'the shortest': 'ab', 'the longest': 'a123456789012345', 'a brand': 'acme2' },
+        refused: {
+          ...wrongTypes(field, 'a string'),
+          empty: '',
+          'one letter': 'a',
+          'one too long': 'a1234567890123456',
+          'a digit first': '1a',
+          capitals: 'Acme',
+          'an underscore': 'ac_me',
+          'a hyphen': 'ac-me',
+          'a line end': 'ab\n',
+          'not ASCII': 'éé',
+        },
+      };
     case 'boolean':
       return {
         accepted: { true: true, false: false },
@@ -1011,7 +1143,7 @@ function samplesOf(field: Field): Samples {
       };
     case 'integer':
       return {
-        accepted: { 'the least': field.min, 'the most': field.max },
+        accepted: { ...nothing, 'the least': field.min, 'the most': field.max },
         refused: {
           ...wrongTypes(field, 'a number'),
           'one less': field.min - 1,
@@ -1092,7 +1224,7 @@ function queryOf(parameter: Parameter): { good: string; bad: readonly string[] }
           '🔑',
           '\0',
           btoa('nonsense'),
-          btoa(`org_${'0'.repeat(24)}`),
+          btoa(`usr_${'0'.repeat(24)}`),
           'A'.repeat(5_000),
           btoa('key_~'),
         ],
@@ -1101,6 +1233,27 @@ function queryOf(parameter: Parameter): { good: string; bad: readonly string[] }
       return { good: UNKNOWN_IDS['service account'], bad: BAD_ACCOUNT_IDS };
     case 'userId':
       return { good: 'user-1', bad: BAD_USER_IDS };
+    case 'search':
+      return {
+        good: 'a',
+        bad: ['', 'x'.repeat(41), 'é'.repeat(21), '🔑'.repeat(11), 'a\0', 'a\nb', 'a\u007f'],
+      };
+    case 'anyId':
+      return { good: 'root', bad: ['', 'x'.repeat(256), 'a\0', 'a\n', powerless] };
+    case 'instant':
+      return {
+        good: '2026-01-31T12:00:00Z',
+        bad: [
+          '',
+          'tomorrow',
+          '2026-01-31',
+          '2026-01-31T12:00:00',
+          '2026-01-31 12:00:00Z',
+          '2026-02-30T12:00:00Z',
+          '1769860800000',
+          '2026-01-31T12:00:00Z\0',
+        ],
+      };
     case 'word':
       return {
         good: parameter.words[0] ?? '',

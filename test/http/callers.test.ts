@@ -31,6 +31,8 @@ const holdingAllBut = new Map<string, string>();
 let holdingNothing = '';
 /** Of an administrator of the other organization. */
 let foreigner = '';
+/** A key of the default organization, by which a person of it was given one too. */
+let ours = { id: '', serviceAccountId: '', start: '', secret: '' };
 
 const REFUSED = [
   'an unknown key',
@@ -45,9 +47,11 @@ const REFUSED = [
 ] as const;
 
 const guarded = ENDPOINTS.filter(({ scope }) => scope !== 'public');
-const scoped = ENDPOINTS.filter(({ scope }) => scope !== 'public' && scope !== null);
+const scoped = ENDPOINTS.filter(({ scope }) => scope?.startsWith('mintmark:'));
+const roots = ENDPOINTS.filter(({ scope }) => scope === 'root');
+const forKeys = guarded.filter(({ scope }) => scope !== 'root');
+const managing = [...scoped, ...roots].filter(({ path }) => path !== '/v1/api-keys/verify');
 const open = ENDPOINTS.filter(({ scope }) => scope === 'public');
-const targeted = ENDPOINTS.filter(({ target }) => target !== undefined);
 
 beforeAll(async () => {
   const unknown = mintSecret('mk', 'live', (bytes) => crypto.getRandomValues(bytes));
@@ -102,6 +106,11 @@ beforeAll(async () => {
     body: { name: 'a key' },
   });
   foreigner = minted.body.secret;
+
+  const { key, secret } = await service.key({ name: 'a key of ours' }, { role: 'admin' });
+  ours = { ...key, start: secret.slice(0, 12), secret };
+  await service.key({ userId: 'a-person-of-ours', scopes: [] });
+  await service.call('PATCH', `/v1/api-keys/${key.id}`, { credential: secret, body: { metadata: { a: 1 } } });
 });
 
 test('every route of the app has a row, and every row a route', () => {
@@ -115,12 +124,10 @@ async function tables(): Promise<Record<string, string>> {
 }
 
 type Options = NonNullable<Parameters<typeof invoke>[3]>;
+type Sent = Options & { readonly id?: string };
 
 /** Makes each call to one and the same target, and sees that nothing changed. */
-async function refuses(
-  endpoint: Endpoint,
-  calls: Record<string, Options & { id?: string }>,
-): Promise<Record<string, Answer>> {
+async function refuses(endpoint: Endpoint, calls: Record<string, Sent>): Promise<Record<string, Answer>> {
   const valid = await endpoint.valid(service);
   const before = await tables();
   const answers: Record<string, Answer> = {};
@@ -171,6 +178,20 @@ describe('who is refused', () => {
     for (const other of others) expect(other).toEqual(first);
   });
 
+  test.for(titled(roots))('by %s: whoever is not root, whatever it may do', async ([, endpoint]) => {
+    const everything = (await service.key({}, { permissions: ['*'], role: 'admin' })).secret;
+    const answers = await refuses(endpoint, {
+      everything: { credential: everything },
+      none: { credential: holdingNothing },
+      'of another organization': { credential: foreigner },
+      'an unknown id': { credential: everything, id: UNKNOWN_IDS.organization },
+      "the caller's own organization": { credential: everything, id: DEFAULT_ORGANIZATION },
+    });
+    expect(outcomesOf(answers)).toEqual(mapped(answers, () => '403 root_required | null'));
+    const [first, ...others] = Object.values(answers).map(withoutRequestId);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
   test.for(titled(scoped))('by %s: whose scopes are too few', async ([, endpoint]) => {
     const needed = String(endpoint.scope);
     const answers = await refuses(endpoint, {
@@ -192,6 +213,11 @@ describe('who is served', () => {
     }
   });
 
+  test.for(titled(roots))('by %s: root', async ([, endpoint]) => {
+    const answer = await invokeAnew(endpoint, { credential: ROOT_KEY });
+    expect(answer.status, answer.text).toBe(endpoint.success);
+  });
+
   test.for(titled(guarded.filter(({ scope }) => scope === null)))(
     'by %s: whose credential is good, whatever it may do',
     async ([, endpoint]) => {
@@ -209,7 +235,7 @@ describe('who is served', () => {
 });
 
 describe('Mintmark-Organization', () => {
-  test.for(titled(guarded))("%s: a key's own organization may be named", async ([, endpoint]) => {
+  test.for(titled(forKeys))("%s: a key's own organization may be named", async ([, endpoint]) => {
     for (const organization of [DEFAULT_ORGANIZATION, 'default']) {
       const answer = await invokeAnew(endpoint, naming(organization, enoughFor(endpoint)));
       expect(answer.status, answer.text).toBe(endpoint.success);
@@ -259,36 +285,27 @@ describe('Mintmark-Organization', () => {
 });
 
 describe('an organization sees nothing of another', () => {
-  test.for(titled(targeted))('%s: a foreign id is like one that never was', async ([, endpoint]) => {
-    const target = endpoint.target ?? 'API key';
-    const unknown = { id: UNKNOWN_IDS[target] };
-    const answers = await refuses(endpoint, {
-      'foreign, to a key': { credential: foreigner },
-      'unknown, to a key': { credential: foreigner, ...unknown },
-      'foreign, to root': { headers: IN_OTHER },
-      'unknown, to root': { headers: IN_OTHER, ...unknown },
-    });
-    expect(mapped(answers, withoutRequestId)).toEqual(mapped(answers, () => notFound(target)));
-  });
+  test.for(titled(guarded))(
+    '%s: what is of another is as what never was, in answer, headers and cost',
+    async ([, endpoint]) => {
+      const columns = otherOrganization(endpoint);
+      expect(Object.keys(columns)).not.toEqual([]);
+      const valid = await endpoint.valid(service);
+      await service.settle();
+      const before = await tables();
+      for (const [title, { foreign, unknown, status }] of Object.entries(columns)) {
+        const [theirs, never] = [
+          await observed(endpoint, valid, foreign),
+          await observed(endpoint, valid, unknown),
+        ];
+        expect(theirs.answer.status, title).toBe(status);
+        expect(theirs, title).toEqual(never);
+      }
+      expect(await tables()).toEqual(before);
+    },
+  );
 
-  test('a foreign account owns no keys, nor gets any', async () => {
-    const { key } = await service.key();
-    const before = await tables();
-    for (const id of [key.serviceAccountId, UNKNOWN_IDS['service account']]) {
-      const listed = await service.call('GET', `/v1/api-keys?serviceAccountId=${id}`, {
-        credential: foreigner,
-      });
-      expect(listed.body).toEqual({ data: [], nextCursor: null });
-      const minted = await service.call('POST', '/v1/api-keys', {
-        credential: foreigner,
-        body: { name: 'a key', serviceAccountId: id },
-      });
-      expect(withoutRequestId(minted)).toEqual(notFound('service account'));
-    }
-    expect(await tables()).toEqual(before);
-  });
-
-  test.for(titled(ENDPOINTS.filter(({ query, target }) => query !== undefined && target === undefined)))(
+  test.for(titled(forKeys.filter(({ query, target }) => query !== undefined && target === undefined)))(
     '%s lists its own alone',
     async ([, endpoint]) => {
       await endpoint.valid(service);
@@ -356,7 +373,7 @@ describe('management is judged on D1, never on a cache', () => {
       const whoami = await elsewhere.call('GET', '/v1/whoami', { credential: secret });
       expect(whoami.status, 'KV holds the live record').toBe(200);
 
-      for (const endpoint of scoped.filter(({ path }) => path !== '/v1/api-keys/verify')) {
+      for (const endpoint of managing) {
         const valid = await endpoint.valid(service);
         const before = await tables();
         const answer = await invoke(elsewhere, endpoint, valid, { credential: secret });
@@ -366,6 +383,139 @@ describe('management is judged on D1, never on a cache', () => {
     },
   );
 });
+
+interface Column {
+  readonly foreign: Sent;
+  readonly unknown: Sent;
+  readonly status: number;
+}
+
+/** Every way in which a call can name something of another organization, each beside one that names nothing. */
+function otherOrganization({
+  path,
+  scope,
+  target,
+  fields = {},
+  query = {},
+}: Endpoint): Record<string, Column> {
+  const byKey = { credential: foreigner };
+  const byRoot = { headers: IN_OTHER };
+  const callers = { 'to a key': byKey, 'to root': byRoot };
+  const each = (title: string, foreign: Sent, unknown: Sent, status: number): [string, Column][] =>
+    Object.entries(callers).map(([caller, sent]) => [
+      `${title}, ${caller}`,
+      { foreign: { ...foreign, ...sent }, unknown: { ...unknown, ...sent }, status },
+    ]);
+  const asked = (name: string, theirs: string, never: string) =>
+    each(`?${name}`, { query: `?${name}=${theirs}` }, { query: `?${name}=${never}` }, 200);
+  return Object.fromEntries([
+    // The organization itself, which a header names.
+    [
+      'the organization',
+      {
+        foreign: { ...naming(OTHER_ORGANIZATION, holdingNothing) },
+        unknown: naming(UNKNOWN_ORGANIZATION, holdingNothing),
+        status: 404,
+      },
+    ],
+    [
+      "the organization's slug",
+      { foreign: naming('other', holdingNothing), unknown: naming('unknown', holdingNothing), status: 404 },
+    ],
+    ...(scope === 'root' && target !== undefined
+      ? [
+          [
+            'the id in the path, to a key',
+            {
+              foreign: { ...byKey, id: DEFAULT_ORGANIZATION },
+              unknown: { ...byKey, id: UNKNOWN_IDS.organization },
+              status: 403,
+            },
+          ] as const,
+        ]
+      : []),
+    ...(target === 'API key' || target === 'service account'
+      ? each('the id in the path', {}, { id: UNKNOWN_IDS[target] }, 404)
+      : []),
+    ...('serviceAccountId' in fields
+      ? each(
+          'serviceAccountId',
+          { body: { name: 'a key', serviceAccountId: ours.serviceAccountId } },
+          { body: { name: 'a key', serviceAccountId: UNKNOWN_IDS['service account'] } },
+          404,
+        )
+      : []),
+    ...('key' in fields
+      ? Object.entries(secretsOfOurs()).flatMap(([title, key]) =>
+          each(title, { body: { key } }, { body: { key: refused['an unknown key'] } }, 200),
+        )
+      : []),
+    ...('serviceAccountId' in query
+      ? asked('serviceAccountId', ours.serviceAccountId, UNKNOWN_IDS['service account'])
+      : []),
+    ...('userId' in query ? asked('userId', 'a-person-of-ours', 'nobody') : []),
+    ...('search' in query && target === undefined
+      ? [
+          ...asked('search', ours.id, UNKNOWN_IDS['API key']),
+          ...asked('search', ours.start, 'mk_live_----'),
+          ...asked('search', 'a%20key%20of%20ours', 'nothing%20of%20ours'),
+        ]
+      : []),
+    ...('targetId' in query
+      ? [
+          ...asked('targetId', ours.id, UNKNOWN_IDS['API key']),
+          ...asked('targetId', ours.serviceAccountId, UNKNOWN_IDS['service account']),
+          ...asked('targetId', DEFAULT_ORGANIZATION, UNKNOWN_ORGANIZATION),
+          ...asked('actorId', ours.serviceAccountId, UNKNOWN_IDS['service account']),
+          ...asked('actorId', 'a-person-of-ours', 'nobody'),
+        ]
+      : []),
+    // A place in our list is a place in theirs, whoever's the id is.
+    ...('cursor' in query && target === undefined && scope !== 'root' && !path.endsWith('audit-events')
+      ? asked(
+          'cursor',
+          cursorOf(path.endsWith('service-accounts') ? ours.serviceAccountId : ours.id),
+          cursorOf(
+            (path.endsWith('service-accounts') ? ours.serviceAccountId : ours.id).slice(0, -1) +
+              (ours.id.endsWith('0') ? '1' : '0'),
+          ),
+        )
+      : []),
+  ]);
+}
+
+const cursorOf = (id: string): string => btoa(id).replaceAll('=', '');
+
+/** Our keys, live and dead, that another organization may get hold of. */
+const secretsOfOurs = (): Record<string, string> => ({
+  'a live key': ours.secret,
+  'a revoked key': refused['a revoked key'] ?? '',
+  'an expired key': refused['an expired key'] ?? '',
+  'a disabled key': refused['a disabled key'] ?? '',
+  'a deleted key': refused['a deleted key'] ?? '',
+  'a key of a disabled account': refused['a key of a disabled account'] ?? '',
+  'a key of a deleted account': refused['a key of a deleted account'] ?? '',
+});
+
+/** All that a caller can observe of a call, and what it cost. */
+async function observed(
+  endpoint: Endpoint,
+  valid: Awaited<ReturnType<Endpoint['valid']>>,
+  { id, ...sent }: Sent,
+) {
+  let answer: Answer | undefined;
+  const io = await service.ioOf(async () => {
+    answer = await invoke(service, endpoint, { ...valid, ...(id === undefined ? {} : { id }) }, sent);
+  });
+  if (answer === undefined) throw new Error('no answer');
+  const { requestId: _, ...body } = answer.body;
+  const headers = Object.fromEntries([...answer.headers].filter(([name]) => name !== 'x-request-id'));
+  return {
+    answer: { status: answer.status, headers, body },
+    d1: io.d1.map(({ sql }) => sql),
+    kv: io.kv.map(({ operation }) => operation),
+  };
+}
 
 function naming(organization: string, credential: string): Options {
   return { credential, headers: { 'Mintmark-Organization': organization } };

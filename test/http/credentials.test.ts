@@ -266,7 +266,7 @@ describe('the root key', () => {
     const tooShort = new TestService({ MINTMARK_ROOT_KEY: short });
     for (const headers of [bearer(short), basic(`${short}:`), apiKey(short)])
       await refuses(headers, BAD, tooShort);
-    expect(await rootKeyOf(tooShort)).toBe('too_short');
+    expect(await rootKeyOf(tooShort)).toBe('unusable');
     await accepts(bearer(key.secret), 'key', tooShort);
 
     const long = 's'.repeat(32);
@@ -274,6 +274,16 @@ describe('the root key', () => {
     await accepts(bearer(long), 'root', longEnough);
     expect(await rootKeyOf(longEnough)).toBe('ok');
   });
+
+  test.for(['with a blank'.padEnd(40, 'x'), 'é'.repeat(40), `${'s'.repeat(40)}\n`])(
+    'is visible ASCII, else root is refused: %j',
+    async (unusable) => {
+      const odd = new TestService({ MINTMARK_ROOT_KEY: unusable, MINTMARK_ROOT_KEY_PREVIOUS: previous });
+      await refuses(bearer(previous), BAD, odd);
+      expect(await rootKeyOf(odd)).toBe('unusable');
+      await accepts(bearer(key.secret), 'key', odd);
+    },
+  );
 
   test('that is previous has at least 32 characters too', async () => {
     const short = 's'.repeat(31);

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 
+import { ACTIONS } from '../../src/core/audit.ts';
 import type { ManagementScope } from '../../src/core/scope.ts';
 import type { Answer, TestService } from '../support/service.ts';
 
@@ -14,6 +15,9 @@ export type Field = (
   | { readonly kind: 'metadata' }
   | { readonly kind: 'expiresAt' }
   | { readonly kind: 'expiresIn' }
+  | { readonly kind: 'gracePeriod' }
+  | { readonly kind: 'slug' }
+  | { readonly kind: 'keyPrefix' }
   | { readonly kind: 'boolean' }
   | { readonly kind: 'integer'; readonly min: number; readonly max: number }
   | { readonly kind: 'ip' }
@@ -26,6 +30,8 @@ export type Field = (
   readonly beside?: Readonly<Record<string, unknown>>;
   /** Under which name the answer shows it; the same one unless told. */
   readonly shownAs?: string;
+  /** The answer does not show it. */
+  readonly isHidden?: true;
 };
 
 export type Parameter =
@@ -33,6 +39,9 @@ export type Parameter =
   | { readonly kind: 'cursor' }
   | { readonly kind: 'serviceAccountId' }
   | { readonly kind: 'userId' }
+  | { readonly kind: 'search' }
+  | { readonly kind: 'anyId' }
+  | { readonly kind: 'instant' }
   | { readonly kind: 'word'; readonly words: readonly string[] };
 
 type Fields = Readonly<Record<string, Field>>;
@@ -49,12 +58,12 @@ export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** As the router has it. */
   readonly path: string;
-  /** What a caller must hold; null: any valid credential will do; public: none is asked for. */
-  readonly scope: ManagementScope | 'public' | null;
+  /** What a caller must hold; root: be root; null: any valid credential will do; public: none is asked for. */
+  readonly scope: ManagementScope | 'root' | 'public' | null;
   /** The status of a call that succeeds. */
   readonly success: 200 | 201 | 204;
   /** What `:id` in the path names. */
-  readonly target?: 'service account' | 'API key';
+  readonly target?: 'organization' | 'service account' | 'API key';
   /** The fields that its body may have; absent: it reads no body. */
   readonly fields?: Fields;
   readonly query?: Readonly<Record<string, Parameter>>;
@@ -73,7 +82,7 @@ const newKey: Fields = {
   description,
   environment,
   expiresAt: { kind: 'expiresAt', isNullable: true },
-  expiresIn: { kind: 'expiresIn' },
+  expiresIn: { kind: 'expiresIn', isHidden: true },
   scopes: { kind: 'scopes', isNullable: true },
   metadata: { kind: 'metadata' },
 };
@@ -82,6 +91,15 @@ const page: Readonly<Record<string, Parameter>> = { limit: { kind: 'limit' }, cu
 const keyFilters: Readonly<Record<string, Parameter>> = {
   status: { kind: 'word', words: ['active', 'disabled', 'expired', 'revoked'] },
   environment: { kind: 'word', words: ['live', 'test'] },
+  search: { kind: 'search' },
+};
+
+const organizationSettings: Fields = {
+  slug: { kind: 'slug' },
+  keyPrefix: { kind: 'keyPrefix' },
+  personalKeyPermissions: { kind: 'scopes' },
+  maxLiveKeys: { kind: 'integer', min: 0, max: 100_000_000, isNullable: true },
+  maxKeyLifetime: { kind: 'expiresIn', isNullable: true },
 };
 
 const nothing = async (): Promise<Valid> => ({});
@@ -94,6 +112,9 @@ const anAccountWithKeys = async (service: TestService): Promise<Valid> => {
   await service.key({ serviceAccountId: id });
   return { id };
 };
+const anOrganization = async (service: TestService): Promise<Valid> => ({
+  id: (await service.organization()).id,
+});
 const uniqueName = (): Json => ({ name: `name ${crypto.randomUUID()}` });
 
 /**
@@ -180,8 +201,26 @@ export const ENDPOINTS: readonly Endpoint[] = [
     scope: 'mintmark:keys:write',
     success: 200,
     target: 'API key',
-    fields: { reason: { kind: 'text', min: 0, max: 512, isNullable: true, shownAs: 'revocationReason' } },
+    fields: {
+      reason: { kind: 'text', min: 0, max: 512, isNullable: true, shownAs: 'revocationReason' },
+      lineage: { kind: 'boolean', isHidden: true },
+    },
     valid: async (service) => ({ ...(await aKey(service)), body: { reason: 'a reason' } }),
+    resource: (body) => body.key,
+  },
+  {
+    method: 'POST',
+    path: '/v1/api-keys/:id/rotate',
+    scope: 'mintmark:keys:write',
+    success: 201,
+    target: 'API key',
+    fields: {
+      gracePeriod: { kind: 'gracePeriod', isHidden: true },
+      untilFirstUse: { kind: 'boolean', isHidden: true },
+      expiresAt: { kind: 'expiresAt', isNullable: true },
+      expiresIn: { kind: 'expiresIn', isHidden: true },
+    },
+    valid: async (service) => ({ ...(await aKey(service)), body: { gracePeriod: '1h' } }),
     resource: (body) => body.key,
   },
   {
@@ -294,6 +333,73 @@ export const ENDPOINTS: readonly Endpoint[] = [
     query: { ...page, ...keyFilters },
     valid: anAccountWithKeys,
   },
+  {
+    method: 'GET',
+    path: '/v1/audit-events',
+    scope: 'mintmark:audit:read',
+    success: 200,
+    query: {
+      ...page,
+      action: { kind: 'word', words: ACTIONS },
+      actorId: { kind: 'anyId' },
+      targetId: { kind: 'anyId' },
+      from: { kind: 'instant' },
+      to: { kind: 'instant' },
+    },
+    valid: async (service) => {
+      await service.account();
+      await service.account();
+      return {};
+    },
+  },
+  {
+    method: 'POST',
+    path: '/v1/organizations',
+    scope: 'root',
+    success: 201,
+    fields: { name, ...organizationSettings },
+    valid: async () => ({ body: uniqueName() }),
+    resource: (body) => body,
+  },
+  {
+    method: 'GET',
+    path: '/v1/organizations',
+    scope: 'root',
+    success: 200,
+    query: page,
+    valid: async (service) => {
+      await service.organization();
+      await service.organization();
+      return {};
+    },
+  },
+  {
+    method: 'GET',
+    path: '/v1/organizations/:id',
+    scope: 'root',
+    success: 200,
+    target: 'organization',
+    valid: anOrganization,
+  },
+  {
+    method: 'PATCH',
+    path: '/v1/organizations/:id',
+    scope: 'root',
+    success: 200,
+    target: 'organization',
+    fields: { name: { kind: 'text', min: 1, max: 256 }, ...organizationSettings },
+    valid: async (service) => ({ ...(await anOrganization(service)), body: uniqueName() }),
+    resource: (body) => body,
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/organizations/:id',
+    scope: 'root',
+    success: 204,
+    target: 'organization',
+    fields: {},
+    valid: anOrganization,
+  },
 ];
 
 export const titleOf = ({ method, path }: Endpoint): string => `${method} ${path}`;
@@ -310,6 +416,7 @@ export function routesOf({ app }: TestService): string[] {
 
 /** Well-formed ids that were never given. */
 export const UNKNOWN_IDS = {
+  organization: `org_${'z'.repeat(24)}`,
   'service account': `sa_${'0'.repeat(24)}`,
   'API key': `key_${'0'.repeat(24)}`,
 } as const;

@@ -81,21 +81,38 @@ const enable = (account: { id: string }): Call => ['POST', `/v1/service-accounts
 const call = (credential: string, [method, path, body]: Call): Promise<Answer> =>
   service.call(method, path, { credential, ...(body === undefined ? {} : { body }) });
 
-/** The caller cannot grant these scopes, is told which, and nothing changes. */
+/** The caller cannot grant these scopes and is told which; the attempt is told in the trail, and changes nothing. */
 async function refuses(
   caller: Caller | { secret: string },
   made: Call,
   scopes: readonly string[],
 ): Promise<void> {
-  const before = await tables();
+  const { audit_events: before = '', ...rest } = await tables();
   const answer = await call(typeof caller === 'string' ? callers[caller] : caller.secret, made);
   expect(outcomeOf(answer)).toBe('403 cannot_grant');
   expect(
     [...String(answer.body.detail).matchAll(/mintmark:[a-z:*]+/g)].map(([scope]) => scope).toSorted(),
   ).toEqual(scopes.toSorted());
   expect(answer.headers.get('WWW-Authenticate')).toBe(null);
-  expect(await tables()).toEqual(before);
+  const { audit_events: after = '', ...unchanged } = await tables();
+  expect(unchanged).toEqual(rest);
+  const known = new Set(eventsIn(before).map(({ id }) => id));
+  const added = eventsIn(after).filter(({ id }) => !known.has(id));
+  expect(added.map(({ action, request_id }) => [action, request_id])).toEqual([
+    ['grant.refused', answer.headers.get('X-Request-Id')],
+  ]);
+  const { scopes: told } = JSON.parse(added[0]?.changes ?? '{}');
+  expect({ ...told, to: told.to.toSorted() }).toEqual({ from: null, to: scopes.toSorted() });
 }
+
+interface EventRow {
+  readonly id: string;
+  readonly action: string;
+  readonly request_id: string;
+  readonly changes: string;
+}
+
+const eventsIn = (table: string): EventRow[] => JSON.parse(table);
 
 async function allows(caller: Caller | { secret: string }, made: Call): Promise<Answer> {
   const answer = await call(typeof caller === 'string' ? callers[caller] : caller.secret, made);

@@ -314,7 +314,19 @@ describe('revoking', () => {
     const second = await service.call('POST', path, { body: { reason: 'again' } });
     expect(second.status).toBe(200);
     expect(second.body.key).toEqual(body.key);
-    expect(Date.parse(second.body.effectiveBy)).toBeLessThanOrEqual(Date.parse(body.effectiveBy));
+    expect(Date.parse(second.body.effectiveBy)).toBeGreaterThanOrEqual(Date.parse(body.effectiveBy));
+  });
+
+  test('and deleting at the same moment are two things that both happen', async () => {
+    const { key } = await service.key();
+    await service.call('POST', `/v1/api-keys/${key.id}/revoke`, { body: { reason: 'leaked' } });
+    expect(await service.call('DELETE', `/v1/api-keys/${key.id}`)).toMatchObject({ status: 204 });
+    const event = await env.DB.prepare(
+      "SELECT changes FROM audit_events WHERE target_id = ? AND action = 'api_key.deleted'",
+    )
+      .bind(key.id)
+      .first<{ changes: string }>();
+    expect(Object.keys(JSON.parse(event?.changes ?? '{}'))).toEqual(['deletedAt']);
   });
 
   test('by deleting takes the key out of sight, and it stays revoked', async () => {

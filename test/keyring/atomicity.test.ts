@@ -11,6 +11,16 @@ beforeEach(() => {
 
 /** Every mutation that the API has, each as a call on something new. */
 const MUTATIONS: Record<string, (service: TestService) => Promise<() => Promise<Answer>>> = {
+  'making an organization': async (s) => () =>
+    s.call('POST', '/v1/organizations', { body: { name: crypto.randomUUID() } }),
+  'changing an organization': async (s) => {
+    const { id } = await s.organization();
+    return () => s.call('PATCH', `/v1/organizations/${id}`, { body: { maxLiveKeys: 1 } });
+  },
+  'deleting an organization': async (s) => {
+    const { id } = await s.organization();
+    return () => s.call('DELETE', `/v1/organizations/${id}`);
+  },
   'making an account': async (s) => () =>
     s.call('POST', '/v1/service-accounts', { body: { name: crypto.randomUUID() } }),
   'changing an account': async (s) => {
@@ -132,6 +142,17 @@ describe.each(Object.entries(MUTATIONS))('%s', (name, prepare) => {
   });
 });
 
+test('a change that was made, though no answer to it or of it comes through, is told as of unknown outcome', async () => {
+  const { key } = await service.key();
+  service.d1Hooks.after = (sql) => {
+    if (sql.length > 1) throw new Error('D1_ERROR: Network connection lost.');
+  };
+  const answer = await service.call('POST', `/v1/api-keys/${key.id}/revoke`);
+  delete service.d1Hooks.after;
+  expect(answer).toMatchObject({ status: 503, body: { code: 'outcome_unknown' } });
+  expect(await actionsOn(key.id)).toEqual(['api_key.created', 'api_key.revoked']);
+});
+
 test('a secret whose minting answer was lost on the way from D1 still reaches its owner, and works', async () => {
   const { id } = await service.account();
   let lost = 0;
@@ -206,6 +227,52 @@ describe('changes at the same moment', () => {
     expect(await dumpTables()).toEqual(before);
   });
 
+  const endings: Record<string, (id: string, accountId: string) => readonly [string, string]> = {
+    'revoking a key': (id) => ['POST', `/v1/api-keys/${id}/revoke`],
+    'deleting a key': (id) => ['DELETE', `/v1/api-keys/${id}`],
+    'disabling an account': (_, accountId) => ['POST', `/v1/service-accounts/${accountId}/disable`],
+    'deleting an account': (_, accountId) => ['DELETE', `/v1/service-accounts/${accountId}`],
+  };
+
+  test.each(Object.entries(endings))(
+    '%s cannot be held off by changing it, nor its caller, meanwhile',
+    async (_, ending) => {
+      const admin = await service.key({}, { role: 'admin' });
+      const { key, secret } = await service.key();
+      service.d1Hooks.rewrite = (batch, db) => [
+        db.prepare('UPDATE api_keys SET revision = revision + 1').bind(),
+        db.prepare('UPDATE service_accounts SET revision = revision + 1').bind(),
+        ...batch,
+      ];
+      const [method, path] = ending(key.id, key.serviceAccountId);
+      const answer = await service.call(method, path, { credential: admin.secret });
+      delete service.d1Hooks.rewrite;
+      expect(answer.status).toBeLessThan(300);
+      expect(await service.verify(secret)).toMatchObject({ valid: false });
+    },
+  );
+
+  test('root goes on when its organization is changed meanwhile', async () => {
+    const { key } = await service.key();
+    interleave(service, () =>
+      env.DB.prepare("UPDATE organizations SET revision = revision + 1 WHERE slug = 'default'").run(),
+    );
+    expect(await service.call('PATCH', `/v1/api-keys/${key.id}`, { body: { name: 'mine' } })).toMatchObject({
+      status: 200,
+    });
+  });
+
+  test('a key’s change and the deletion of its account: the key is revoked, and nobody is told otherwise', async () => {
+    const { key } = await service.key();
+    interleave(service, () =>
+      new TestService().call('DELETE', `/v1/service-accounts/${key.serviceAccountId}`),
+    );
+    expect(await service.call('PATCH', `/v1/api-keys/${key.id}`, { body: { name: 'late' } })).toMatchObject({
+      status: 409,
+      body: { code: 'key_revoked' },
+    });
+  });
+
   test('a name that two accounts want: one has it', async () => {
     const name = crypto.randomUUID();
     const answers = await Promise.all(
@@ -261,10 +328,13 @@ describe('a caller who ends between being judged and the batch', () => {
   });
 
   test('whose key expires while the batch is on its way can change nothing', async () => {
-    const expiresAt = new Date(Date.now() + 600).toISOString();
-    const admin = await service.key({ expiresAt }, { role: 'admin' });
+    const admin = await service.key({}, { role: 'admin' });
     const victim = await service.key();
-    interleave(service, () => scheduler.wait(700));
+    interleave(service, () =>
+      env.DB.prepare('UPDATE api_keys SET expires_at = ? WHERE id = ?')
+        .bind(service.now() - 1, admin.key.id)
+        .run(),
+    );
     const answer = await service.call('DELETE', `/v1/api-keys/${victim.key.id}`, {
       credential: admin.secret,
     });
@@ -330,7 +400,8 @@ async function actionsOn(target: string): Promise<string[]> {
 async function counts(): Promise<{ audit_events: number; changes: number; rows: number }> {
   const row = await env.DB.prepare(
     `SELECT (SELECT count(*) FROM audit_events) AS audit_events, (SELECT count(*) FROM changes) AS changes,
-       (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM service_accounts) AS rows`,
+       (SELECT count(*) FROM api_keys) + (SELECT count(*) FROM service_accounts)
+         + (SELECT count(*) FROM organizations) AS rows`,
   ).first<{ audit_events: number; changes: number; rows: number }>();
   if (row === null) throw new Error('no counts');
   return row;

@@ -2,10 +2,13 @@ import { env } from 'cloudflare:workers';
 
 import { readConfig } from '../../src/config.ts';
 import type { LogEntry, Platform } from '../../src/core/platform.ts';
-import { createApp } from '../../src/http/app.ts';
+import { createApp, type Services } from '../../src/http/app.ts';
 import { createServices } from '../../src/services.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';
 import { wrapKv, type KvHooks } from './kv.ts';
+
+/** How long the platform lets background work go on. */
+const PLATFORM_LIMIT_MS = 30_000;
 
 export const ROOT_KEY = env.MINTMARK_ROOT_KEY;
 
@@ -43,9 +46,11 @@ export class TestService {
   readonly d1Hooks: D1Hooks = {};
   readonly kvHooks: KvHooks = {};
   readonly app: ReturnType<typeof createApp>;
-  #offsetMs = 0;
+  #now = Date.now();
+  readonly #uses: Services['uses'];
+  #heir: TestService = this;
   readonly #background = new Set<Promise<unknown>>();
-  readonly #sleepers: { until: number; wake: () => void }[] = [];
+  readonly #sleepers = new Set<{ until: number; wake: () => void; isBackground: boolean }>();
 
   constructor(variables: Readonly<Record<string, unknown>> = {}) {
     const db = wrapD1(env.DB, {
@@ -76,38 +81,76 @@ export class TestService {
           .finally(() => this.#background.delete(settled));
         this.#background.add(settled);
       },
-      sleep: (ms) => new Promise((resolve) => this.#sleepers.push({ until: this.now() + ms, wake: resolve })),
+      sleep: (ms, signal) => this.#sleep(ms, signal),
+      relay: async (uses) => this.#heir.#uses.take(uses),
       log: (entry) => this.logs.push(entry),
     };
-    const read = readConfig({ ...env, DB: db, CACHE: cache, ...variables });
+    const bindings = { DB: db, CACHE: cache };
+    const read = readConfig({ ...bindings, ...{ MINTMARK_ROOT_KEY: ROOT_KEY }, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
-    this.app = createApp(createServices(read.config, platform));
+    const services = createServices(read.config, platform);
+    this.#uses = services.uses;
+    this.app = createApp(services);
   }
 
+  /** Stands still unless moved. */
   now(): number {
-    return Date.now() + this.#offsetMs;
+    return this.#now;
+  }
+
+  /** Sleeps until the clock gets there. What would sleep longer than the platform lets it never wakes. */
+  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const until = ms > PLATFORM_LIMIT_MS ? Infinity : this.now() + ms;
+      // What can be called off is a deadline in a request, and no work that goes on after its answer.
+      const sleeper = { until, wake: resolve, isBackground: signal === undefined };
+      this.#sleepers.add(sleeper);
+      signal?.addEventListener('abort', () => {
+        this.#sleepers.delete(sleeper);
+        reject(new Error('aborted'));
+      });
+    });
   }
 
   /** Moves this isolate's clock on, and wakes what slept until then. */
   async advance(ms: number): Promise<void> {
-    this.#offsetMs += ms;
-    const due = this.#sleepers.filter(({ until }) => until <= this.now());
-    for (const sleeper of due) {
-      this.#sleepers.splice(this.#sleepers.indexOf(sleeper), 1);
-      sleeper.wake();
+    const until = this.#now + ms;
+    for (;;) {
+      await this.settle();
+      const [next] = [...this.#sleepers].toSorted((one, other) => one.until - other.until);
+      if (next === undefined || next.until > until) break;
+      this.#now = Math.max(this.#now, next.until);
+      this.#sleepers.delete(next);
+      next.wake();
     }
-    await this.settle();
+    this.#now = until;
+  }
+
+  /** Lets another isolate be the one that serves this one's relays, as the platform may choose any. */
+  relayTo(heir: TestService): void {
+    this.#heir = heir;
+  }
+
+  /** How many requests wait by a deadline. */
+  deadlines(): number {
+    return [...this.#sleepers].filter(({ isBackground }) => !isBackground).length;
+  }
+
+  /** Moves this isolate's clock on in the midst of something, and wakes nobody. */
+  skip(ms: number): void {
+    this.#now += ms;
   }
 
   /** Ends what sleeps without waking it, as the platform ends background work that takes too long. */
   dropSleepers(): void {
-    this.#sleepers.length = 0;
+    this.#sleepers.clear();
     this.#background.clear();
   }
 
   /** Waits for the work that goes on after answers, but for what sleeps. */
   async settle(): Promise<void> {
-    while (this.#background.size > this.#sleepers.length) {
+    const sleeping = () => [...this.#sleepers].filter(({ isBackground }) => isBackground).length;
+    while (this.#background.size > sleeping()) {
       await Promise.race([...this.#background, new Promise((resolve) => setTimeout(resolve, 1))]);
     }
   }
@@ -140,6 +183,15 @@ export class TestService {
       text,
       body: isJson ? JSON.parse(text) : undefined,
     };
+  }
+
+  /** A new organization; its name is unique unless told. */
+  async organization(fields: Record<string, unknown> = {}): Promise<{ id: string; slug: string }> {
+    const answer = await this.call('POST', '/v1/organizations', {
+      body: { name: `organization ${crypto.randomUUID()}`, ...fields },
+    });
+    if (answer.status !== 201) throw new Error(answer.text);
+    return answer.body;
   }
 
   /** A new service account; its name is unique unless told. */

@@ -1,0 +1,190 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestHarness } from 'wrangler';
+
+import { apiKey, mintedKey, revokedKey, rotatedKey } from '../../src/contract/api_keys.ts';
+import { problem } from '../../src/contract/problem.ts';
+import { verdict } from '../../src/contract/verdict.ts';
+
+const ROOT_KEY = 'rpc-test-root-key-0123456789-abcdefghij';
+
+const bound = (binding: string, entrypoint: string, props?: object) => ({
+  binding,
+  service: 'mintmark',
+  entrypoint,
+  ...(props === undefined ? {} : { props }),
+});
+
+/** Mintmark, and beside it in the same workerd a Worker that calls it. */
+const harness = createTestHarness({
+  workers: [
+    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY } },
+    {
+      config: {
+        name: 'caller',
+        main: 'test/node/caller/worker.ts',
+        compatibility_date: '2026-10-30',
+        services: [
+          bound('MINE', 'Verifier'),
+          bound('THEIRS', 'Verifier', { organization: 'theirs' }),
+          bound('ANY', 'Verifier', { organization: '*' }),
+          bound('NOBODY', 'Verifier', { organization: 'nobody' }),
+          bound('KEYS', 'Keys', {
+            organization: 'default',
+            scopes: ['mintmark:keys:read', 'mintmark:keys:write'],
+            actor: 'billing-worker',
+          }),
+          bound('READER', 'Keys', {
+            organization: 'default',
+            scopes: ['mintmark:keys:read'],
+            actor: 'report-worker',
+          }),
+          bound('BARE', 'Keys'),
+        ],
+      },
+    },
+  ],
+});
+
+beforeAll(async () => {
+  await harness.listen();
+  await harness.getWorker<{ DB: D1Database }>('mintmark').applyD1Migrations('DB');
+});
+
+afterAll(() => harness.close());
+
+async function root(method: string, path: string, body: object, organization = 'default') {
+  const response = await harness.getWorker('mintmark').fetch(`http://mintmark${path}`, {
+    method,
+    body: JSON.stringify(body),
+    headers: {
+      Authorization: `Bearer ${ROOT_KEY}`,
+      'Content-Type': 'application/json',
+      'Mintmark-Organization': organization,
+    },
+  });
+  return (await response.json()) as Record<string, never>;
+}
+
+async function call(binding: string, method: string, ...args: unknown[]) {
+  const response = await harness.getWorker('caller').fetch('http://caller/', {
+    method: 'POST',
+    body: JSON.stringify({ binding, method, args }),
+  });
+  return (await response.json()) as { value?: Record<string, never>; thrown?: string };
+}
+
+async function mint(organization = 'default'): Promise<{ key: { id: string }; secret: string }> {
+  const account = await root(
+    'POST',
+    '/v1/service-accounts',
+    { name: crypto.randomUUID(), permissions: ['files:read'] },
+    organization,
+  );
+  const path = `/v1/service-accounts/${String(account['id'])}/api-keys`;
+  return mintedKey.parse(await root('POST', path, { name: 'key' }, organization));
+}
+
+const refusedWith = (code: string) => ({ value: { error: expect.objectContaining({ code }) } });
+
+describe('the Verifier entrypoint', () => {
+  it('gives the verdict that HTTP gives', async () => {
+    const { key, secret } = await mint();
+    const { value } = await call('MINE', 'verify', { key: secret, scopes: ['files:read'] });
+    expect(verdict.parse(value)).toMatchObject({ valid: true, code: 'VALID', keyId: key.id });
+    expect(await call('MINE', 'verify', { key: 'nonsense' })).toMatchObject({ value: { code: 'MALFORMED' } });
+    await root('POST', `/v1/api-keys/${key.id}/revoke`, {});
+    expect(await call('MINE', 'verify', { key: secret })).toMatchObject({ value: { code: 'REVOKED' } });
+  });
+
+  it('sees the organization of its binding alone, or all where the binding says so outright', async () => {
+    await root('POST', '/v1/organizations', { name: 'Theirs', slug: 'theirs' });
+    const [mine, theirs] = [await mint(), await mint('theirs')];
+    const codes = async (binding: string) =>
+      Promise.all(
+        [mine, theirs].map(
+          async ({ secret }) => (await call(binding, 'verify', { key: secret })).value?.['code'],
+        ),
+      );
+    expect(await codes('MINE')).toEqual(['VALID', 'NOT_FOUND']);
+    expect(await codes('THEIRS')).toEqual(['NOT_FOUND', 'VALID']);
+    expect(await codes('ANY')).toEqual(['VALID', 'VALID']);
+    expect(await call('NOBODY', 'verify', { key: mine.secret })).toMatchObject(refusedWith('not_found'));
+  });
+
+  it('keeps the order of many', async () => {
+    const keys = await Promise.all([mint(), mint(), mint()]);
+    const requests = keys.map(({ secret }) => ({ key: secret })).toSpliced(1, 0, { key: 'nonsense' });
+    const { value } = await call('MINE', 'verifyMany', requests);
+    const ids = keys.map(({ key }) => key.id);
+    expect((value as unknown as { keyId?: string }[]).map(({ keyId }) => keyId)).toEqual([
+      ids[0],
+      undefined,
+      ids[1],
+      ids[2],
+    ]);
+    const tooMany = Array.from({ length: 101 }, () => ({ key: 'x' }));
+    expect(await call('MINE', 'verifyMany', tooMany)).toMatchObject(refusedWith('invalid_request'));
+    expect(await call('MINE', 'verifyMany', 'x')).toMatchObject(refusedWith('invalid_request'));
+  });
+
+  it.each([undefined, null, 'x', {}, { key: 1 }, { key: 'x', nonsense: 1 }, { key: 'x', maxStaleness: -1 }])(
+    'answers bad input %j with a value that names the field',
+    async (input) => {
+      const { value, thrown } = await call('MINE', 'verify', input);
+      expect(thrown).toBeUndefined();
+      expect(problem.parse(value?.['error'])).toMatchObject({
+        code: 'invalid_request',
+        errors: [expect.anything()],
+      });
+    },
+  );
+});
+
+describe('the Keys entrypoint', () => {
+  it('creates, reads, lists, updates, rotates and revokes as HTTP does, in the name of its binding', async () => {
+    const minted = mintedKey.parse(
+      (await call('KEYS', 'create', { name: 'over RPC', userId: 'ada', scopes: [] })).value,
+    );
+    expect(minted.key).toMatchObject({ name: 'over RPC', createdBy: 'billing-worker', userId: 'ada' });
+    const { id } = minted.key;
+    expect((await call('KEYS', 'get', id)).value).toEqual(minted.key);
+    const { value: page } = await call('KEYS', 'list', { userId: 'ada', limit: 1 });
+    expect(page).toMatchObject({ data: [{ id }], nextCursor: null });
+    const updated = apiKey.parse((await call('KEYS', 'update', id, { description: 'changed' })).value);
+    expect(updated).toMatchObject({ description: 'changed', updatedBy: 'billing-worker' });
+    const rotated = rotatedKey.parse((await call('KEYS', 'rotate', id, { gracePeriod: '0s' })).value);
+    expect(rotated.previous).toMatchObject({ id, status: 'expired', rotatedTo: rotated.key.id });
+    const revoked = revokedKey.parse((await call('KEYS', 'revoke', rotated.key.id)).value);
+    expect(revoked.key).toMatchObject({ status: 'revoked', revokedBy: 'billing-worker' });
+    expect(await call('MINE', 'verify', { key: rotated.secret })).toMatchObject({
+      value: { code: 'REVOKED' },
+    });
+  });
+
+  it('does what its scopes allow, and refuses by value', async () => {
+    const { key } = await mint();
+    expect(await call('READER', 'get', key.id)).toMatchObject({ value: { id: key.id } });
+    expect(await call('READER', 'revoke', key.id)).toMatchObject(refusedWith('insufficient_scope'));
+    expect(await call('KEYS', 'get', 'key_unknown')).toMatchObject(refusedWith('not_found'));
+    expect(await call('KEYS', 'create', { name: '' })).toMatchObject(refusedWith('invalid_request'));
+    const admin = await root('POST', '/v1/service-accounts', { name: crypto.randomUUID(), role: 'admin' });
+    expect(await call('KEYS', 'create', { name: 'key', serviceAccountId: admin['id'] })).toMatchObject(
+      refusedWith('cannot_grant'),
+    );
+  });
+
+  it('without its props refuses everything', async () => {
+    const { key } = await mint();
+    const calls: readonly (readonly [string, ...unknown[]])[] = [
+      ['create', { name: 'key', userId: 'ada', scopes: [] }],
+      ['get', key.id],
+      ['list'],
+      ['update', key.id, { name: 'x' }],
+      ['rotate', key.id],
+      ['revoke', key.id],
+    ];
+    for (const [method, ...args] of calls) {
+      expect(await call('BARE', method, ...args), method).toMatchObject(refusedWith('invalid_credential'));
+    }
+  });
+});
