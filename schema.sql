@@ -24,6 +24,8 @@ CREATE TABLE organizations (
 
 -- A slug is taken by the living only.
 CREATE UNIQUE INDEX organizations_slug ON organizations (slug) WHERE deleted_at IS NULL;
+-- The living, newest first.
+CREATE INDEX organizations_list ON organizations (id) WHERE deleted_at IS NULL;
 
 -- Who owns the keys that no person owns: a deployment, a job, another service.
 CREATE TABLE service_accounts (
@@ -55,7 +57,7 @@ CREATE TABLE api_keys (
   service_account_id TEXT REFERENCES service_accounts (id),    -- the account that owns it, or null
   user_id TEXT,                             -- else the person who does, by the application's own identifier
   name TEXT NOT NULL,                       -- for people
-  folded_name TEXT NOT NULL,                -- the name in lower case, to search by
+  folded_name TEXT NOT NULL,                -- the name in upper case, to search by
   description TEXT,                         -- for people
   environment TEXT NOT NULL CHECK (environment IN ('live', 'test')), -- what it is for; part of its secret
   digest TEXT NOT NULL UNIQUE CHECK (length(digest) = 64), -- SHA-256 of the secret, in hexadecimal

@@ -14,6 +14,7 @@ CREATE TABLE organizations (
   revision INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX organizations_slug ON organizations (slug) WHERE deleted_at IS NULL;
+CREATE INDEX organizations_list ON organizations (id) WHERE deleted_at IS NULL;
 CREATE TABLE service_accounts (
   id TEXT NOT NULL PRIMARY KEY,
   organization_id TEXT NOT NULL REFERENCES organizations (id),

@@ -4,6 +4,15 @@ import * as z from 'zod';
 import { DEFAULT_MAX_STALENESS_SECONDS, LARGEST_MAX_STALENESS_SECONDS } from './core/constants.ts';
 import type { Fault } from './core/refusal.ts';
 
+/**
+ * What `wrangler.toml` binds. Written here and not taken from a global type, since whoever binds to this Worker
+ * type-checks these sources beside their own.
+ */
+export interface Bindings {
+  readonly DB: D1Database;
+  readonly CACHE: KVNamespace;
+}
+
 /** What a deployment is configured with. */
 export interface Config {
   readonly db: D1Database;
@@ -32,7 +41,7 @@ const variables = z.object({
 
 /** Reads the environment once: all of it, or the faults that name what is missing or wrong. */
 export function readConfig(
-  env: Partial<Pick<Env, 'DB' | 'CACHE'>>,
+  env: Partial<Bindings>,
 ): { readonly config: Config } | { readonly faults: readonly Fault[] } {
   const parsed = variables.safeParse(env);
   const { DB: db, CACHE: cache } = env;

@@ -1,6 +1,6 @@
 import { exports, waitUntil, WorkerEntrypoint } from 'cloudflare:workers';
 
-import { readConfig } from './config.ts';
+import { readConfig, type Bindings } from './config.ts';
 import type { LogEntry, PendingUse, Platform } from './core/platform.ts';
 import type { Fault, Result } from './core/refusal.ts';
 import { refuse } from './core/refusal.ts';
@@ -22,6 +22,11 @@ function log(entry: LogEntry): void {
   console[entry.level](JSON.stringify(entry));
 }
 
+/** This Worker's own entrypoint, by name: beside another Worker's sources the type of `exports` is that one's. */
+function loopback(): Service<typeof UsageRelay> {
+  return Reflect.get(exports, 'UsageRelay');
+}
+
 const platform: Platform = {
   clock: () => Date.now(),
   random: (bytes) => crypto.getRandomValues(bytes),
@@ -33,7 +38,7 @@ const platform: Platform = {
     );
   },
   sleep: (ms, signal) => scheduler.wait(ms, signal === undefined ? {} : { signal }),
-  relay: (uses) => exports.UsageRelay.take(uses),
+  relay: (uses) => loopback().take(uses),
   log,
 };
 
@@ -46,12 +51,12 @@ interface Isolate {
 
 let isolate: Isolate | undefined;
 
-function served(env: Env): Isolate {
+function served(env: Bindings): Isolate {
   isolate ??= createIsolate(env);
   return isolate;
 }
 
-function createIsolate(env: Env): Isolate {
+function createIsolate(env: Bindings): Isolate {
   const read = readConfig(env);
   if ('faults' in read) {
     return { app: createMisconfiguredApp(read.faults, platform), services: null, faults: read.faults };
@@ -61,7 +66,10 @@ function createIsolate(env: Env): Isolate {
 }
 
 /** Runs a call of another Worker; a deployment that lacks something says so. */
-function answer<Value>(env: Env, call: (services: Services, requestId: string) => Promise<Result<Value>>) {
+function answer<Value>(
+  env: Bindings,
+  call: (services: Services, requestId: string) => Promise<Result<Value>>,
+) {
   return answered(platform, (requestId) => {
     const { services, faults } = served(env);
     return services === null
@@ -71,14 +79,14 @@ function answer<Value>(env: Env, call: (services: Services, requestId: string) =
 }
 
 /** Mintmark's own: goes on waiting for the minute in which uses may be written, in an invocation of its own. */
-export class UsageRelay extends WorkerEntrypoint<Env> {
+export class UsageRelay extends WorkerEntrypoint<Bindings> {
   take(uses: readonly PendingUse[]): void {
     served(this.env).services?.uses.take(uses);
   }
 }
 
 /** Verification for other Workers, without a network hop. See {@link VerifierProps} for what the binding says. */
-export class Verifier extends WorkerEntrypoint<Env, VerifierProps> {
+export class Verifier extends WorkerEntrypoint<Bindings, VerifierProps> {
   /** The verdict on a key, or why there is none. */
   verify(request: VerifyInput) {
     return answer(this.env, ({ verifier }) => verify(verifier, this.ctx.props, request));
@@ -91,7 +99,7 @@ export class Verifier extends WorkerEntrypoint<Env, VerifierProps> {
 }
 
 /** Management of keys for other Workers, as the binding's {@link KeysProps} allow. */
-export class Keys extends WorkerEntrypoint<Env, KeysProps> {
+export class Keys extends WorkerEntrypoint<Bindings, KeysProps> {
   create(input: NewKeyInput) {
     return answer(this.env, (services, id) => this.#calls(services, id).create(input));
   }
@@ -125,4 +133,4 @@ export default {
   fetch(request, env, context) {
     return served(env).app.fetch(request, env, context);
   },
-} satisfies ExportedHandler<Env>;
+} satisfies ExportedHandler<Bindings>;

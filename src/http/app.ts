@@ -15,6 +15,7 @@ import type { Verifier } from '../verifier/verifier.ts';
 import { apiKeys } from './api_keys.ts';
 import { auditEvents } from './audit_events.ts';
 import { manage } from './caller.ts';
+import { docs, openapi } from './docs.ts';
 import type { AppEnv } from './env.ts';
 import { health, type Probes } from './health.ts';
 import { organizations } from './organizations.ts';
@@ -58,6 +59,8 @@ export function createApp({
     .use(origin(platform, rootKeys))
     .route('/health', health(probes, rootKeys, clock))
     .route('/.well-known', wellKnown())
+    .route('/openapi.json', openapi())
+    .route('/docs', docs())
     .route('/v1/whoami', whoami(verifier))
     .route('/v1/api-keys/verify', verify(verifier))
     .route('/v1/api-keys', apiKeys(managed, keys, rotations, clock))

@@ -1,6 +1,6 @@
 import { grantedByKey } from '../core/authority.ts';
 import { systemOf, type Caller } from '../core/caller.ts';
-import { DEFAULT_GRACE_PERIOD } from '../core/constants.ts';
+import { DEFAULT_GRACE_PERIOD, MAX_LIFETIME_MS } from '../core/constants.ts';
 import { isExpired, parseDuration, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
 import { parseKeyId } from '../core/id.ts';
 import type { ApiKey, KeyRecord, ServiceAccount } from '../core/records.ts';
@@ -139,7 +139,8 @@ export class Rotations {
 /** Unless told otherwise, a successor lives as long from now as the old key was to live. */
 function withLifetimeOf(key: ApiKey, request: RotationRequest, now: number): ExpiryRequest {
   if (request.expiresAt !== undefined || request.expiresIn !== undefined) return request;
-  return { expiresAt: key.expiresAt === null ? null : now + (key.expiresAt - key.createdAt) };
+  if (key.expiresAt === null) return { expiresAt: null };
+  return { expiresAt: now + Math.min(key.expiresAt - key.createdAt, MAX_LIFETIME_MS) };
 }
 
 function conflictOf(key: ApiKey, account: ServiceAccount | null, now: number): Refusal | null {

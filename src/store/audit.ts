@@ -41,9 +41,8 @@ export class AuditStore {
   ): Promise<Page<AuditEvent, EventId>> {
     const until = to === undefined ? AFTER_EVERY_ID : eventIdFrom(to);
     const index = targetId !== undefined ? 'of_target' : actorId !== undefined ? 'of_actor' : 'list';
-    const ranged = `FROM audit_events INDEXED BY audit_events_${index} WHERE organization_id = ?1
-      ${targetId !== undefined ? 'AND target_id = ?2' : actorId !== undefined ? 'AND actor_id = ?3' : ''}
-      AND id < ?4 AND id >= ?5`;
+    const newest = `FROM audit_events INDEXED BY audit_events_${index} WHERE organization_id = ?1
+      ${targetId !== undefined ? 'AND target_id = ?2' : actorId !== undefined ? 'AND actor_id = ?3' : ''} AND id < ?4`;
     const owner = [
       organizationId,
       targetId ?? null,
@@ -52,20 +51,20 @@ export class AuditStore {
       from === undefined ? '' : eventIdFrom(from),
     ];
     const matching = [
-      ...(action === undefined ? [] : ['action = ?6']),
-      ...(actorId === undefined || index === 'of_actor' ? [] : ['actor_id = ?3']),
+      ...(action === undefined ? [] : ['AND action = ?6']),
+      ...(actorId === undefined || index === 'of_actor' ? [] : ['AND actor_id = ?3']),
     ];
     const horizon =
       matching.length === 0
         ? 'SELECT NULL AS id WHERE ?5 IS NULL'
-        : `SELECT id ${ranged} ORDER BY id DESC LIMIT 1 OFFSET ${MAX_ROWS_EXAMINED - 1}`;
+        : `SELECT id ${newest} AND id >= ?5 ORDER BY id DESC LIMIT 1 OFFSET ${MAX_ROWS_EXAMINED - 1}`;
     const { rows, lastExamined } = pageRows<AuditEventRow>(
       await reaching(() =>
         this.#db.batch([
           this.#db
             .prepare(
-              `SELECT ${COLUMNS} ${ranged}
-               ${matching.map((condition) => `AND ${condition}`).join(' ')} AND id >= coalesce((${horizon}), '')
+              // One lower bound, for of two SQLite would walk the index by one and filter by the other.
+              `SELECT ${COLUMNS} ${newest} AND id >= max(?5, coalesce((${horizon}), '')) ${matching.join(' ')}
                ORDER BY id DESC LIMIT ?7`,
             )
             .bind(...owner, action ?? null, limit + 1),

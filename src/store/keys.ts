@@ -38,7 +38,10 @@ const STATUS_FILTERS: Record<KeyStatus, string> = {
     'coalesce(k.revoked_at, a.deleted_at) IS NULL AND k.enabled = 1 AND (k.expires_at IS NULL OR k.expires_at > ?6)',
 };
 
-/** ?8 is the term in lower case, ?9 as it was given. */
+/** Upper case, where alone every script has one form for a letter, wherever in a word it stands. */
+const folded = (text: string): string => text.toUpperCase();
+
+/** ?8 is the folded term, ?9 the one that was given. */
 const SEARCH_FILTER =
   '(substr(k.folded_name, 1, length(?8)) = ?8 OR substr(k.start, 1, length(?9)) = ?9 OR k.id = ?9)';
 
@@ -161,7 +164,7 @@ export class KeyStore {
           filter.environment ?? null,
           now,
           limit + 1,
-          ...(filter.search === undefined ? [] : [filter.search.toLowerCase(), filter.search]),
+          ...(filter.search === undefined ? [] : [folded(filter.search), filter.search]),
         );
 
     if (matching.length === 0) {
@@ -194,7 +197,7 @@ export class KeyStore {
         key.serviceAccountId,
         key.userId,
         key.name,
-        key.name.toLowerCase(),
+        folded(key.name),
         key.description,
         key.environment,
         digest,
@@ -226,7 +229,7 @@ export class KeyStore {
       .bind(
         key.id,
         key.name,
-        key.name.toLowerCase(),
+        folded(key.name),
         key.description,
         key.scopes === null ? null : JSON.stringify(key.scopes),
         JSON.stringify(key.metadata),

@@ -34,7 +34,8 @@ export class OrganizationStore {
     const { results } = await reaching(() =>
       this.#db
         .prepare(
-          `SELECT ${COLUMNS} FROM organizations WHERE deleted_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?`,
+          `SELECT ${COLUMNS} FROM organizations INDEXED BY organizations_list
+           WHERE deleted_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?`,
         )
         .bind(before ?? AFTER_EVERY_ID, limit + 1)
         .all<OrganizationRow>(),

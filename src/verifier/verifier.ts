@@ -1,6 +1,6 @@
 import { isNamed, holderOf, rootOf, type Principal } from '../core/caller.ts';
 import { MAX_KNOWN_ORGANIZATIONS } from '../core/constants.ts';
-import { decide, LIVE, type Decision, type Question } from '../core/decide.ts';
+import { decide, LIVE, type Question } from '../core/decide.ts';
 import { DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
@@ -65,7 +65,9 @@ export class Verifier {
       organizationId: request.organizationId,
       maxAgeMs: request.maxStaleness === undefined ? Infinity : request.maxStaleness * 1_000,
     });
-    const decision = this.#judge(found.record, request, request.usedFrom);
+    const now = this.#platform.clock();
+    const decision = decide(found.record, request, now);
+    if (decision.code === 'VALID') this.#uses.note(decision.record, { at: now, ...request.usedFrom });
     return { decision, source: found.source, ageSeconds: Math.floor(found.ageMs / 1_000) };
   }
 
@@ -82,11 +84,14 @@ export class Verifier {
     if (await this.#rootKeys.match(digest)) return this.#root(organization);
     if (parseSecret(credential) === null) return refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
     const { record } = await this.#lookup.find(digest, { organizationId: null, maxAgeMs: Infinity });
-    const decision = this.#judge(record, LIVE, usedFrom);
+    const now = this.#platform.clock();
+    const decision = decide(record, LIVE, now);
     if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
-    return isNamed(decision.record.organization, organization)
-      ? accept(holderOf(decision))
-      : refuse({ kind: 'not_found', what: 'organization' });
+    if (!isNamed(decision.record.organization, organization)) {
+      return refuse({ kind: 'not_found', what: 'organization' });
+    }
+    this.#uses.note(decision.record, { at: now, ...usedFrom });
+    return accept(holderOf(decision));
   }
 
   /**
@@ -111,12 +116,5 @@ export class Verifier {
     return organizationId
       ? accept(rootOf(organizationId))
       : refuse({ kind: 'not_found', what: 'organization' });
-  }
-
-  #judge(record: Parameters<typeof decide>[0], question: Question, usedFrom: UsedFrom): Decision {
-    const now = this.#platform.clock();
-    const decision = decide(record, question, now);
-    if (decision.code === 'VALID') this.#uses.note(decision.record, { at: now, ...usedFrom });
-    return decision;
   }
 }

@@ -125,6 +125,8 @@ export const ENDPOINTS: readonly Endpoint[] = [
   { method: 'GET', path: '/health', scope: 'public', success: 200, valid: nothing },
   { method: 'GET', path: '/health/ready', scope: 'public', success: 200, valid: nothing },
   { method: 'GET', path: '/.well-known/mintmark', scope: 'public', success: 200, valid: nothing },
+  { method: 'GET', path: '/openapi.json', scope: 'public', success: 200, valid: nothing },
+  { method: 'GET', path: '/docs', scope: 'public', success: 200, valid: nothing },
   { method: 'GET', path: '/v1/whoami', scope: null, success: 200, valid: nothing },
   {
     method: 'POST',

@@ -317,6 +317,41 @@ describe('lengthening a key', () => {
   });
 });
 
+describe('rotating a key', () => {
+  const rotate = (key: { id: string }, fields: Record<string, unknown> = {}): Call => [
+    'POST',
+    `/v1/api-keys/${key.id}/rotate`,
+    fields,
+  ];
+
+  test("an administrator's yields a secret as good, so it needs as much", async () => {
+    const key = await adminKey();
+    await refuses('member', rotate(key), ['mintmark:*']);
+    await refuses('keysWrite', rotate(key, { gracePeriod: '0s', expiresIn: '1h' }), ['mintmark:*']);
+    await refuses('application', rotate(key), ['mintmark:*']);
+    await allows('admin', rotate(key));
+  });
+
+  test('with a list counts as it is written, even where its account covers none of it today', async () => {
+    const { key } = await service.key({ scopes: ['mintmark:audit:read', 'files:read'] });
+    await refuses('member', rotate(key), ['mintmark:audit:read']);
+    await allows('eachOne', rotate(key));
+  });
+
+  test('that may no more than a member, by a member, and one of the application by whoever writes', async () => {
+    await allows('member', rotate(await adminKey({ scopes: ['mintmark:keys:read', '*'] })));
+    await allows('keysWrite', rotate(await adminKey({ scopes: ['*'] })));
+    await allows('keysWrite', rotate((await service.key({}, { permissions: ['*'] })).key));
+  });
+
+  test('needs keys:write at all', async () => {
+    const { key, secret } = await service.key({}, { permissions: ['*', 'mintmark:accounts:write'] });
+    const before = await tables();
+    expect(outcomeOf(await call(secret, rotate(key)))).toBe('403 insufficient_scope');
+    expect(await tables()).toEqual(before);
+  });
+});
+
 describe('weakening a key', () => {
   const weakenings: Record<string, (key: { id: string }) => Call> = {
     disabling: (key) => patchKey(key, { enabled: false }),

@@ -695,12 +695,17 @@ describe('reading the trail', () => {
 });
 
 describe('folding the changes of a row’s events, from its creation on,', () => {
-  const fold = (events: readonly { changes: string }[]): Record<string, unknown> =>
-    events.reduce<Record<string, unknown>>((row, { changes }) => {
-      const edits = Object.entries(JSON.parse(changes) as Changes);
-      for (const [field, { from }] of edits) expect(row[field] ?? null, field).toEqual(from ?? null);
-      return { ...row, ...Object.fromEntries(edits.map(([field, edit]) => [field, edit.to])) };
-    }, {});
+  /** What the events say the row is; each must begin where those before it left off. */
+  function fold(events: readonly { changes: string }[]): Record<string, unknown> {
+    const row = new Map<string, unknown>();
+    for (const { changes } of events) {
+      for (const [field, edit] of Object.entries(JSON.parse(changes) as Changes)) {
+        expect(row.get(field) ?? null, field).toEqual(edit.from ?? null);
+        row.set(field, edit.to);
+      }
+    }
+    return Object.fromEntries(row);
+  }
 
   const eventsOf = async (target: string) =>
     (await stored()).filter(({ target_id, action }) => target_id === target && action !== 'grant.refused');

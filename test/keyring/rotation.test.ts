@@ -486,6 +486,23 @@ describe('with untilFirstUse', () => {
     expect(await get(old.key.id)).toMatchObject({ status: 'active', updatedBy: 'root' });
   });
 
+  test.for([
+    ['whoami', '/v1/whoami'],
+    ['a call that manages', '/v1/service-accounts'],
+  ] as const)(
+    '%s that is refused, for naming an organization that is not the key’s, ends nothing',
+    async ([, path]) => {
+      const { old, successor } = await rotated();
+      const answer = await service.call('GET', path, {
+        credential: successor.secret,
+        headers: { 'Mintmark-Organization': 'nobodys' },
+      });
+      expect(answer.status).toBe(404);
+      await service.settle();
+      expect((await get(old.key.id)).status).toBe('active');
+    },
+  );
+
   test('the use of the old key ends nothing', async () => {
     const { old } = await rotated();
     await service.verify(old.secret);

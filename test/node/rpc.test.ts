@@ -1,3 +1,8 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestHarness } from 'wrangler';
 
@@ -7,41 +12,11 @@ import { verdict } from '../../src/contract/verdict.ts';
 
 const ROOT_KEY = 'rpc-test-root-key-0123456789-abcdefghij';
 
-const bound = (binding: string, entrypoint: string, props?: object) => ({
-  binding,
-  service: 'mintmark',
-  entrypoint,
-  ...(props === undefined ? {} : { props }),
-});
-
 /** Mintmark, and beside it in the same workerd a Worker that calls it. */
 const harness = createTestHarness({
   workers: [
     { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY } },
-    {
-      config: {
-        name: 'caller',
-        main: 'test/node/caller/worker.ts',
-        compatibility_date: '2026-10-30',
-        services: [
-          bound('MINE', 'Verifier'),
-          bound('THEIRS', 'Verifier', { organization: 'theirs' }),
-          bound('ANY', 'Verifier', { organization: '*' }),
-          bound('NOBODY', 'Verifier', { organization: 'nobody' }),
-          bound('KEYS', 'Keys', {
-            organization: 'default',
-            scopes: ['mintmark:keys:read', 'mintmark:keys:write'],
-            actor: 'billing-worker',
-          }),
-          bound('READER', 'Keys', {
-            organization: 'default',
-            scopes: ['mintmark:keys:read'],
-            actor: 'report-worker',
-          }),
-          bound('BARE', 'Keys'),
-        ],
-      },
-    },
+    { configPath: 'test/node/caller/wrangler.toml' },
   ],
 });
 
@@ -188,3 +163,61 @@ describe('the Keys entrypoint', () => {
     }
   });
 });
+
+it(
+  'types a caller by `wrangler types` with both configs, and refuses a wrong call',
+  { timeout: 60_000 },
+  () => {
+    const directory = mkdtempSync(join(tmpdir(), 'mintmark-types-'));
+    const types = join(directory, 'env.d.ts');
+    const run = (...args: string[]) =>
+      spawnSync(process.execPath, args, {
+        encoding: 'utf8',
+        env: { ...process.env, WRANGLER_SEND_METRICS: 'false' },
+      });
+    const wrangler = join('node_modules', 'wrangler', 'bin', 'wrangler.js');
+    const made = run(
+      wrangler,
+      'types',
+      types,
+      '--include-runtime=false',
+      '-c',
+      'test/node/caller/wrangler.toml',
+      '-c',
+      'wrangler.toml',
+    );
+    expect(made.status, made.stdout + made.stderr).toBe(0);
+
+    const typed = (body: string) => {
+      const file = join(directory, 'typed.ts');
+      writeFileSync(
+        file,
+        `export const called = async (env: CallerEnv) => { ${body} };\ntype CallerEnv = __BaseEnv_Env;\n`,
+      );
+      const config = join(directory, 'tsconfig.json');
+      const project = process.cwd();
+      writeFileSync(
+        config,
+        JSON.stringify({
+          extends: join(project, 'tsconfig.json'),
+          compilerOptions: {
+            typeRoots: [join(project, 'node_modules')],
+            types: ['@cloudflare/workers-types'],
+          },
+          include: [],
+          files: [types, file],
+        }),
+      );
+      return run(join('node_modules', 'typescript', 'bin', 'tsc'), '-p', config);
+    };
+    const good = typed(
+      `const verdict = await env.MINE.verify({ key: 'x' }); return 'error' in verdict ? verdict.error.code : verdict.code;`,
+    );
+    expect(good.stdout).toBe('');
+    expect(good.status).toBe(0);
+    expect(typed('return env.MINE.verify({ key: 1 });').stdout).toContain(
+      "Type 'number' is not assignable to type 'string'",
+    );
+    rmSync(directory, { recursive: true });
+  },
+);

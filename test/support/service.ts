@@ -4,6 +4,7 @@ import { readConfig } from '../../src/config.ts';
 import type { LogEntry, Platform } from '../../src/core/platform.ts';
 import { createApp, type Services } from '../../src/http/app.ts';
 import { createServices } from '../../src/services.ts';
+import { conforms } from '../openapi/conforms.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';
 import { wrapKv, type KvHooks } from './kv.ts';
 
@@ -48,7 +49,7 @@ export class TestService {
   readonly app: ReturnType<typeof createApp>;
   #now = Date.now();
   readonly #uses: Services['uses'];
-  #heir: TestService = this;
+  #heir: Services['uses'];
   readonly #background = new Set<Promise<unknown>>();
   readonly #sleepers = new Set<{ until: number; wake: () => void; isBackground: boolean }>();
 
@@ -82,14 +83,15 @@ export class TestService {
         this.#background.add(settled);
       },
       sleep: (ms, signal) => this.#sleep(ms, signal),
-      relay: async (uses) => this.#heir.#uses.take(uses),
+      relay: async (uses) => this.#heir.take(uses),
       log: (entry) => this.logs.push(entry),
     };
-    const bindings = { DB: db, CACHE: cache };
-    const read = readConfig({ ...bindings, ...{ MINTMARK_ROOT_KEY: ROOT_KEY }, ...variables });
+    const bindings = { DB: db, CACHE: cache, MINTMARK_ROOT_KEY: ROOT_KEY };
+    const read = readConfig({ ...bindings, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
     const services = createServices(read.config, platform);
     this.#uses = services.uses;
+    this.#heir = services.uses;
     this.app = createApp(services);
   }
 
@@ -128,7 +130,7 @@ export class TestService {
 
   /** Lets another isolate be the one that serves this one's relays, as the platform may choose any. */
   relayTo(heir: TestService): void {
-    this.#heir = heir;
+    this.#heir = heir.#uses;
   }
 
   /** How many requests wait by a deadline. */
@@ -164,6 +166,7 @@ export class TestService {
     return { d1: this.io.d1.slice(before.d1), kv: this.io.kv.slice(before.kv) };
   }
 
+  /** Every answer is held to what the OpenAPI document says of it. */
   async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
     const { credential = ROOT_KEY, body, headers = {} } = options;
     const sent = new Headers(headers);
@@ -177,12 +180,14 @@ export class TestService {
     });
     const text = await response.text();
     const isJson = /json/.test(response.headers.get('Content-Type') ?? '');
-    return {
+    const answer: Answer = {
       status: response.status,
       headers: response.headers,
       text,
       body: isJson ? JSON.parse(text) : undefined,
     };
+    conforms(answer, method, path);
+    return answer;
   }
 
   /** A new organization; its name is unique unless told. */

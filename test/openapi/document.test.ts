@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest';
+
+import { PROBLEM_CODES } from '../../src/contract/problem.ts';
+import { holdsSecret } from '../../src/core/secret.ts';
+import { REQUEST_EXAMPLES } from '../../src/openapi/examples.ts';
+import { OPERATIONS } from '../../src/openapi/operations.ts';
+import { REQUESTS } from '../../src/openapi/schemas.ts';
+import { routesOf } from '../http/endpoints.ts';
+import { TestService } from '../support/service.ts';
+import { DOCUMENT, faultsAt, resolve } from './conforms.ts';
+
+const everyOperation = Object.entries(DOCUMENT.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+);
+
+describe('the document', () => {
+  it('has exactly the routes of the app', () => {
+    const written = everyOperation.map(
+      ({ path, method }) => `${method.toUpperCase()} ${path.replace('{id}', ':id')}`,
+    );
+    expect(written.toSorted()).toEqual(routesOf(new TestService()));
+  });
+
+  it('has one operation for each row, each of its own name', () => {
+    expect(everyOperation).toHaveLength(OPERATIONS.length);
+    expect(new Set(OPERATIONS.map(({ operationId }) => operationId)).size).toBe(OPERATIONS.length);
+  });
+
+  it('names every problem code', () => {
+    const schema = JSON.stringify(DOCUMENT.components.schemas['Problem']);
+    for (const code of PROBLEM_CODES) expect(schema).toContain(`"${code}"`);
+    // Of a path without the method, which is no operation.
+    const reachable = JSON.stringify(DOCUMENT.components.responses) + JSON.stringify(DOCUMENT.paths);
+    expect(PROBLEM_CODES.filter((code) => !reachable.includes(`"${code}"`))).toEqual(['method_not_allowed']);
+  });
+
+  it('leaves no schema without a rule, and shows no key', () => {
+    const anything = Object.entries(DOCUMENT.components.schemas).flatMap(([name, { properties = {} }]) =>
+      Object.entries(properties)
+        .filter(([, schema]) => Object.keys(schema).every((keyword) => keyword === 'description'))
+        .map(([field]) => `${name}.${field}`),
+    );
+    expect(anything).toEqual([]);
+    expect(holdsSecret(JSON.stringify(DOCUMENT))).toBe(false);
+  });
+
+  it.for(Object.keys(REQUEST_EXAMPLES) as (keyof typeof REQUESTS)[])(
+    'the example of %s is one that the service accepts, for ever',
+    (name) => {
+      expect(REQUESTS[name].safeParse(REQUEST_EXAMPLES[name]).error).toBeUndefined();
+      expect(JSON.stringify(REQUEST_EXAMPLES[name])).not.toMatch(/\d{4}-\d\d-\d\dT/);
+    },
+  );
+
+  it.for(everyOperation.map((each) => [each.operation.operationId, each] as const))(
+    'the examples of %s fit their schemas',
+    ([, { path, method, operation }]) => {
+      const place = ['paths', path, method];
+      const bodies = Object.entries(operation.responses).map(([status, response]) =>
+        resolve(response, [...place, 'responses', status]),
+      );
+      if (operation.requestBody !== undefined)
+        bodies.push([operation.requestBody, [...place, 'requestBody']]);
+      for (const [{ content = {} }, at] of bodies) {
+        for (const [mediaType, { examples = {} }] of Object.entries(content)) {
+          expect(Object.keys(examples), `${at.join(' ')} ${mediaType}`).not.toEqual([]);
+          for (const { value } of Object.values(examples)) {
+            expect(faultsAt(value, ...at, 'content', mediaType, 'schema')).toEqual([]);
+          }
+        }
+      }
+    },
+  );
+
+  it('the examples of headers and parameters fit their schemas', () => {
+    for (const kind of ['headers', 'parameters']) {
+      for (const [name, described] of Object.entries(DOCUMENT.components[kind] ?? {})) {
+        const { example } = described as { example?: unknown };
+        if (example !== undefined)
+          expect(faultsAt(example, 'components', kind, name, 'schema'), name).toEqual([]);
+      }
+    }
+  });
+});
