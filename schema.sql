@@ -89,9 +89,8 @@ CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id, id) WHERE d
 
 -- A key has one successor.
 CREATE UNIQUE INDEX api_keys_successor ON api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
--- What counts against an organization's limit: keys that may still be good, but for those that have a successor.
-CREATE INDEX api_keys_live ON api_keys (organization_id, expires_at)
-  WHERE revoked_at IS NULL AND deleted_at IS NULL AND rotated_to IS NULL;
+-- What may count against an organization's limit: keys that are neither revoked nor deleted, by when they end.
+CREATE INDEX api_keys_live ON api_keys (organization_id, expires_at) WHERE revoked_at IS NULL AND deleted_at IS NULL;
 
 -- The latest valid use of each key that has one. Best effort, and apart from the keys: a use is no change to a key.
 CREATE TABLE key_usage (

@@ -67,8 +67,7 @@ CREATE INDEX api_keys_list ON api_keys (organization_id, id) WHERE deleted_at IS
 CREATE INDEX api_keys_of_account ON api_keys (organization_id, service_account_id, id) WHERE deleted_at IS NULL AND service_account_id IS NOT NULL;
 CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id, id) WHERE deleted_at IS NULL AND user_id IS NOT NULL;
 CREATE UNIQUE INDEX api_keys_successor ON api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
-CREATE INDEX api_keys_live ON api_keys (organization_id, expires_at)
-  WHERE revoked_at IS NULL AND deleted_at IS NULL AND rotated_to IS NULL;
+CREATE INDEX api_keys_live ON api_keys (organization_id, expires_at) WHERE revoked_at IS NULL AND deleted_at IS NULL;
 CREATE TABLE key_usage (
   key_id TEXT NOT NULL PRIMARY KEY,
   last_used_at INTEGER NOT NULL,

@@ -1,4 +1,5 @@
 import { MAX_BODY_BYTES, MAX_SCOPES, RETRY_AFTER_SECONDS } from '../core/constants.ts';
+import { SchemaMissing, Unavailable } from '../core/faults.ts';
 import type { Fault, Refusal } from '../core/refusal.ts';
 import type { ProblemCode } from './problem.ts';
 
@@ -159,7 +160,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 409,
         code: 'account_disabled',
         title: 'The service account is disabled',
-        detail: 'Enable it before minting keys for it.',
+        detail: 'Enable it before minting or rotating its keys.',
       };
     case 'key_revoked':
       return {
@@ -228,4 +229,13 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         detail: 'Quote the requestId when you report this.',
       };
   }
+}
+
+/** What a thrown error is told as: a broken dependency by its kind, anything else as a defect of ours. */
+export function thrownRefusal(error: unknown): Refusal | HttpRefusal {
+  if (error instanceof Unavailable) return { kind: 'unavailable' };
+  if (error instanceof SchemaMissing) {
+    return { kind: 'misconfigured', faults: [{ path: 'DB', message: 'apply the migrations' }] };
+  }
+  return { kind: 'internal' };
 }

@@ -9,6 +9,7 @@ import {
   MAX_METADATA_DEPTH,
   MAX_NAME_LENGTH,
   MAX_PAGE_SIZE,
+  MAX_SCOPE_LENGTH,
   MAX_SCOPES,
   MAX_USER_ID_LENGTH,
 } from '../core/constants.ts';
@@ -82,16 +83,23 @@ export const askedScopes = z
   .array(
     z
       .string()
-      .max(128, { error: 'a scope has at most 128 characters' })
+      .max(MAX_SCOPE_LENGTH, { error: `a scope has at most ${MAX_SCOPE_LENGTH} characters` })
       .regex(SCOPE_PATTERN, { error: 'is no scope' }),
   )
   .max(MAX_SCOPES, { error: `at most ${MAX_SCOPES} scopes` });
+
+/** Over RPC more can come than JSON holds. */
+function isJsonContainer(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return Array.isArray(value) || prototype === Object.prototype || prototype === null;
+}
 
 function metadataFault(value: unknown, depth = 0): string | null {
   if (depth > MAX_METADATA_DEPTH) return `must be nested at most ${MAX_METADATA_DEPTH} levels deep`;
   if (typeof value === 'string') return textFault(value);
   if (typeof value === 'number') return Number.isFinite(value) ? null : 'must hold finite numbers only';
-  if (typeof value !== 'object' || value === null) return null;
+  if (typeof value === 'boolean' || value === null) return null;
+  if (typeof value !== 'object' || !isJsonContainer(value)) return 'must hold JSON only';
   for (const [key, inner] of Object.entries(value)) {
     if (key === '__proto__') return 'must not have a member named __proto__';
     const fault = textFault(key) ?? metadataFault(inner, depth + 1);

@@ -106,6 +106,11 @@ export const MAX_VERIFY_MANY = 100;
 /** Names of organizations that an isolate remembers. */
 export const MAX_KNOWN_ORGANIZATIONS = 1_000;
 
+/** Batches that the revocation of a lineage may take before it is given back as a conflict. */
+export const MAX_LINEAGE_PASSES = 100;
+/** Successors whose first use an isolate remembers having acted on. */
+export const MAX_SUCCESSIONS = 10_000;
+
 /** How long one answer of the readiness probe is given to everyone who asks. */
 export const READINESS_TTL_MS = 5_000;
 /** What `Retry-After` says while a dependency is down. */

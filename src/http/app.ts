@@ -1,6 +1,6 @@
 import { Hono, type Context } from 'hono';
 
-import { SchemaMissing, Unavailable } from '../core/faults.ts';
+import { thrownRefusal } from '../contract/describe.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Fault } from '../core/refusal.ts';
 import { RootKeys } from '../core/root_keys.ts';
@@ -97,11 +97,7 @@ function failure(error: Error, c: Context<AppEnv>): Response {
     error: error.message,
     stack: error.stack,
   });
-  if (error instanceof Unavailable) return problem(c, { kind: 'unavailable' });
-  if (error instanceof SchemaMissing) {
-    return problem(c, { kind: 'misconfigured', faults: [{ path: 'DB', message: 'apply the migrations' }] });
-  }
-  return problem(c, { kind: 'internal' });
+  return problem(c, thrownRefusal(error));
 }
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];

@@ -137,7 +137,7 @@ export class Accounts {
       if (before === null) return refusal(NOT_FOUND);
       const edited = edit(before, now);
       if (isSame(before, edited)) {
-        return { kind: 'unchanged', value: before, isWeak: before.disabledAt !== null };
+        return { kind: 'unchanged', value: before };
       }
       const after = { ...edited, updatedAt: now, updatedBy: current.actor.id };
       return {

@@ -41,8 +41,8 @@ interface Change<Value> {
 type Judgement<Value> =
   | Change<Value>
   | { readonly kind: 'refusal'; readonly refusal: Refusal }
-  /** Nothing to do. `isWeak`: what was asked to be taken away is gone already, perhaps by a call just before. */
-  | { readonly kind: 'unchanged'; readonly value: Value; readonly isWeak: boolean };
+  /** Nothing to do. What was asked to be taken away may be gone by a call just before, so the answer tells a time. */
+  | { readonly kind: 'unchanged'; readonly value: Value };
 
 /** What a change made, and the time from which no edge accepts what it took away; null where it took nothing. */
 export interface Changed<Value> {
@@ -113,7 +113,7 @@ export class Changes {
         // No batch holds this answer to the caller's still being live, and the body may have been long on its way.
         const refreshed = await this.#callers.refresh(current);
         if (!refreshed.ok) return refreshed;
-        return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.isWeak) });
+        return accept({ value: judged.value, effectiveBy: this.#effectiveBy(true) });
       }
       const ungrantable = uncovered(current.scopes, judged.grants);
       if (ungrantable.length > 0) {
@@ -212,6 +212,7 @@ function targetOf({ kind, row }: Write): Target {
       return { type: 'service_account', id: row.id };
     case 'insert_key':
     case 'update_key':
+    case 'settle_key':
     case 'revoke_key':
     case 'delete_key':
       return { type: 'api_key', id: row.id };

@@ -1,7 +1,7 @@
 import { isSame, type Action } from '../core/audit.ts';
 import { grantedByKey, keyIsStronger } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
-import { MAX_KEYS_IN_BATCH } from '../core/constants.ts';
+import { MAX_KEYS_IN_BATCH, MAX_LINEAGE_PASSES } from '../core/constants.ts';
 import { isExpired, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
 import { parseKeyId, parseServiceAccountId, type KeyId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
@@ -182,7 +182,7 @@ export class Keys {
           expiresAt: expiry.expiresAt,
           enabled: patch.enabled ?? key.enabled,
         },
-        conflict: conflictOf(key, patch, now),
+        conflict: patchConflict(key, patch, now),
       };
     });
   }
@@ -213,32 +213,36 @@ export class Keys {
     }));
   }
 
-  /** A batch takes as many keys as any plan of D1 allows; a longer lineage takes several, each whole. */
+  /**
+   * Ends what is live of a lineage, batch by batch as any plan of D1 allows, and looks again until nothing is: a rotation
+   * may have come between. The caller's own key comes last, as without it nothing more could be done.
+   */
   async #revokeLineage(
     caller: Caller,
     id: string,
     reason: string | null,
   ): Promise<Result<Changed<ShownKey>>> {
-    for (;;) {
+    for (let pass = 0; pass < MAX_LINEAGE_PASSES; pass++) {
       const step = await this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
         const found = await this.#find(current, id);
         if (found === null) return refusal(KEY_NOT_FOUND);
-        const lineage = await this.#store.lineage(current.organization.id, found.key.id);
-        const live = lineage
+        const live = (await this.#store.lineage(current.organization.id, found.key.id))
           .map(({ key }) => key)
           .filter(
             (key) => key.revokedAt === null && (key.id === found.key.id || !isExpired(key.expiresAt, now)),
-          )
-          .toSorted(
-            (one, other) =>
-              this.#revocationOrder(one, found, current) - this.#revocationOrder(other, found, current),
           );
-        if (live.length === 0) return { kind: 'unchanged', value: { found, isDone: true }, isWeak: true };
+        const others = live.filter((key) => key.id !== current.credential?.key.id);
+        const ending = others.length > 0 ? others.slice(0, MAX_KEYS_IN_BATCH) : live;
+        if (ending.length === 0) return { kind: 'unchanged', value: { found, isDone: true } };
         return {
           kind: 'change',
-          edits: live.slice(0, MAX_KEYS_IN_BATCH).map((before) => ({
+          edits: ending.map((before) => ({
             action: 'api_key.revoked',
-            write: { kind: 'revoke_key', row: revokedBy(current.actor.id, before, reason, now) },
+            write: {
+              kind: 'revoke_key',
+              row: revokedBy(current.actor.id, before, reason, now),
+              isLast: others.length === 0,
+            },
             before,
           })),
           grants: [],
@@ -246,7 +250,7 @@ export class Keys {
           weakens: true,
           value: {
             found: { ...found, key: revokedBy(current.actor.id, found.key, reason, now) },
-            isDone: live.length <= MAX_KEYS_IN_BATCH,
+            isDone: others.length === 0,
           },
         };
       });
@@ -254,12 +258,7 @@ export class Keys {
       const { value, effectiveBy } = step.value;
       if (value.isDone) return accept({ value: value.found, effectiveBy });
     }
-  }
-
-  /** What was asked for first, and last the caller's own key, without which it could do no more. */
-  #revocationOrder(key: ApiKey, { key: asked }: ShownKey, { credential }: Caller): number {
-    if (key.id === credential?.key.id) return 2;
-    return key.id === asked.id ? 0 : 1;
+    return refuse({ kind: 'conflict' });
   }
 
   #edit(
@@ -277,7 +276,7 @@ export class Keys {
       if ('faults' in edited) return refusal({ kind: 'invalid', faults: edited.faults });
       const { conflict } = edited;
       if (conflict === null && isSame(before, edited.key)) {
-        return { kind: 'unchanged', value: found, isWeak: before.revokedAt !== null || !before.enabled };
+        return { kind: 'unchanged', value: found };
       }
       const after = { ...edited.key, updatedAt: now, updatedBy: current.actor.id };
       const isStronger = keyIsStronger(before, after);
@@ -322,7 +321,7 @@ function revokedBy(principal: string, key: ApiKey, reason: string | null, now: n
   };
 }
 
-function conflictOf(key: ApiKey, patch: KeyPatch, now: number): Refusal | null {
+function patchConflict(key: ApiKey, patch: KeyPatch, now: number): Refusal | null {
   if (key.revokedAt !== null) return { kind: 'key_revoked' };
   // Its end was settled when it was rotated.
   if (key.rotatedTo !== null && isLater(patch.expiresAt, key.expiresAt)) return { kind: 'key_rotated' };

@@ -124,7 +124,7 @@ export class Organizations {
       const before = await this.#find(id);
       if (before === null) return refusal(NOT_FOUND);
       const edited = edit(before, now);
-      if (isSame(before, edited)) return { kind: 'unchanged', value: before, isWeak: false };
+      if (isSame(before, edited)) return { kind: 'unchanged', value: before };
       const after = { ...edited, updatedAt: now, updatedBy: actor.id };
       const isDeleted = after.deletedAt !== null;
       return {

@@ -1,8 +1,8 @@
 import { grantedByKey } from '../core/authority.ts';
 import { systemOf, type Caller } from '../core/caller.ts';
-import { DEFAULT_GRACE_PERIOD, MAX_LIFETIME_MS } from '../core/constants.ts';
+import { DEFAULT_GRACE_PERIOD, MAX_KEYS_IN_BATCH, MAX_LIFETIME_MS } from '../core/constants.ts';
 import { isExpired, parseDuration, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
-import { parseKeyId } from '../core/id.ts';
+import { parseKeyId, type KeyId } from '../core/id.ts';
 import type { ApiKey, KeyRecord, ServiceAccount } from '../core/records.ts';
 import type { Refusal, Result } from '../core/refusal.ts';
 import type { AccountStore } from '../store/accounts.ts';
@@ -85,7 +85,7 @@ export class Rotations {
         account,
         grants: grantedByKey(before.scopes, account),
         grantedTo: { type: 'api_key', id: before.id },
-        conflict: conflictOf(before, account, now),
+        conflict: rotationConflict(before, account, now),
         weakens: true,
         value: { key, secret, previous: { ...found, key: previous } },
       };
@@ -93,46 +93,44 @@ export class Rotations {
   }
 
   /**
-   * Ends the key that a used successor supersedes, in Mintmark's own name. Safe to repeat: once it is done there is
-   * nothing left to do.
+   * Ends what a used successor supersedes, and what that would have ended had it been used itself, in Mintmark's own
+   * name. Safe to repeat: once it is done there is nothing left to do. Throws where it could not be done.
    */
   async finish({ key: { id }, organization }: KeyRecord): Promise<void> {
-    await this.#changes.make(
-      systemOf(organization, `first-use-of-${id}`),
-      'mintmark:keys:write',
-      async (_, now) => {
-        const successor = (await this.#store.find(organization.id, id))?.key;
-        const supersedes = successor?.supersedes ?? null;
-        if (successor === undefined || supersedes === null) {
-          return { kind: 'unchanged', value: null, isWeak: false };
-        }
-        const stamp = { updatedAt: now, updatedBy: 'system' };
-        const edits: Edit[] = [
-          {
-            action: 'api_key.updated',
-            write: { kind: 'update_key', row: { ...successor, ...stamp, supersedes: null } },
-            before: successor,
-          },
-        ];
-        const before = (await this.#store.find(organization.id, supersedes))?.key;
-        if (before !== undefined && before.revokedAt === null && !isExpired(before.expiresAt, now)) {
-          const end = { revokedAt: now, revokedBy: 'system', revocationReason: SUPERSEDED };
-          edits.push({
-            action: 'api_key.revoked',
-            write: { kind: 'revoke_key', row: { ...before, ...stamp, ...end } },
-            before,
-          });
-        }
-        return {
-          kind: 'change',
-          edits,
-          grants: [],
-          grantedTo: { type: 'api_key', id },
-          weakens: true,
-          value: null,
-        };
-      },
-    );
+    const caller = systemOf(organization, `first-use-of-${id}`);
+    const finished = await this.#changes.make(caller, 'mintmark:keys:write', async (_, now) => {
+      const successor = (await this.#store.find(organization.id, id))?.key;
+      if (successor === undefined || successor.supersedes === null) return { kind: 'unchanged', value: null };
+      const stamp = { updatedAt: now, updatedBy: 'system' };
+      const edits: Edit[] = [
+        {
+          action: 'api_key.updated',
+          write: { kind: 'settle_key', row: { ...successor, ...stamp, supersedes: null } },
+          before: successor,
+        },
+      ];
+      let superseded: KeyId | null = successor.supersedes;
+      while (superseded !== null && edits.length < MAX_KEYS_IN_BATCH) {
+        const before: ApiKey | undefined = (await this.#store.find(organization.id, superseded))?.key;
+        superseded = before?.supersedes ?? null;
+        if (before === undefined || before.revokedAt !== null || isExpired(before.expiresAt, now)) continue;
+        const end = { revokedAt: now, revokedBy: 'system', revocationReason: SUPERSEDED };
+        edits.push({
+          action: 'api_key.revoked',
+          write: { kind: 'revoke_key', row: { ...before, ...stamp, ...end } },
+          before,
+        });
+      }
+      return {
+        kind: 'change',
+        edits,
+        grants: [],
+        grantedTo: { type: 'api_key', id },
+        weakens: true,
+        value: null,
+      };
+    });
+    if (!finished.ok) throw new Error(`what ${id} supersedes could not be ended: ${finished.refusal.kind}`);
   }
 }
 
@@ -143,7 +141,7 @@ function withLifetimeOf(key: ApiKey, request: RotationRequest, now: number): Exp
   return { expiresAt: now + Math.min(key.expiresAt - key.createdAt, MAX_LIFETIME_MS) };
 }
 
-function conflictOf(key: ApiKey, account: ServiceAccount | null, now: number): Refusal | null {
+function rotationConflict(key: ApiKey, account: ServiceAccount | null, now: number): Refusal | null {
   if (key.revokedAt !== null) return { kind: 'key_revoked' };
   if (!key.enabled) return { kind: 'key_disabled' };
   if (isExpired(key.expiresAt, now)) return { kind: 'key_expired' };

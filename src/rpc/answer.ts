@@ -1,10 +1,9 @@
 import type * as z from 'zod';
 
-import { describe } from '../contract/describe.ts';
+import { describe, thrownRefusal } from '../contract/describe.ts';
 import { faultsOf } from '../contract/faults.ts';
 import type { ProblemResource } from '../contract/problem.ts';
 import { problemResource } from '../contract/resources.ts';
-import { Unavailable } from '../core/faults.ts';
 import type { Platform } from '../core/platform.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 
@@ -21,13 +20,14 @@ export async function answered<Value>(
   const requestId = crypto.randomUUID();
   try {
     const result = await call(requestId);
-    return result.ok ? result.value : { error: problemResource(describe(result.refusal), requestId) };
+    if (result.ok) return result.value;
+    if (result.refusal.kind === 'invalid_credential') {
+      log({ level: 'warn', event: 'binding_refused', requestId, reason: result.refusal.reason });
+    }
+    return { error: problemResource(describe(result.refusal), requestId) };
   } catch (error) {
-    const isUnavailable = error instanceof Unavailable;
     log({ level: 'error', event: 'call_failed', requestId, error: String(error) });
-    return {
-      error: problemResource(describe({ kind: isUnavailable ? 'unavailable' : 'internal' }), requestId),
-    };
+    return { error: problemResource(describe(thrownRefusal(error)), requestId) };
   }
 }
 

@@ -37,6 +37,9 @@ export type KeyListInput = z.input<typeof keyListRequest>;
 export type RotationInput = z.input<typeof rotation>;
 export type RevocationInput = z.input<typeof revocation>;
 
+/** The arguments of a call on one key. */
+const named = <Schema extends z.ZodType>(schema: Schema) => z.object({ id: z.string(), input: schema });
+
 interface KeyServices {
   readonly callers: Callers;
   readonly keys: Keys;
@@ -81,15 +84,15 @@ export class KeyManagement {
   }
 
   update(id: string, input: KeyPatchInput): Promise<Result<ApiKeyResource>> {
-    return this.#call(keyPatch, input, async (caller, patch) => {
-      const updated = await this.#services.keys.update(caller, id, patch);
+    return this.#call(named(keyPatch), { id, input }, async (caller, { id: keyId, input: patch }) => {
+      const updated = await this.#services.keys.update(caller, keyId, patch);
       return updated.ok ? accept(this.#resource(updated.value.value)) : updated;
     });
   }
 
   rotate(id: string, input: RotationInput): Promise<Result<RotatedKeyResource>> {
-    return this.#call(rotation, input, async (caller, request) => {
-      const rotated = await this.#services.rotations.rotate(caller, id, request);
+    return this.#call(named(rotation), { id, input }, async (caller, { id: keyId, input: request }) => {
+      const rotated = await this.#services.rotations.rotate(caller, keyId, request);
       if (!rotated.ok) return rotated;
       const { key, secret, previous } = rotated.value.value;
       return accept({
@@ -102,14 +105,18 @@ export class KeyManagement {
   }
 
   revoke(id: string, input: RevocationInput): Promise<Result<RevokedKeyResource>> {
-    return this.#call(revocation, input, async (caller, { reason = null, lineage = false }) => {
-      const revoked = await this.#services.keys.revoke(caller, id, { reason, lineage });
-      if (!revoked.ok) return revoked;
-      return accept({
-        key: this.#resource(revoked.value.value),
-        effectiveBy: this.#effectiveBy(revoked.value.effectiveBy),
-      });
-    });
+    return this.#call(
+      named(revocation),
+      { id, input },
+      async (caller, { id: keyId, input: { reason = null, lineage = false } }) => {
+        const revoked = await this.#services.keys.revoke(caller, keyId, { reason, lineage });
+        if (!revoked.ok) return revoked;
+        return accept({
+          key: this.#resource(revoked.value.value),
+          effectiveBy: this.#effectiveBy(revoked.value.effectiveBy),
+        });
+      },
+    );
   }
 
   async #call<Schema extends z.ZodType, Value>(

@@ -1,53 +1,80 @@
-import type * as z from 'zod';
+import * as z from 'zod';
 
 import { verdictResource } from '../contract/resources.ts';
 import { verifyRequest, type VerdictResource } from '../contract/verdict.ts';
 import { MAX_VERIFY_MANY } from '../core/constants.ts';
+import { parseOrganizationId, type OrganizationId } from '../core/id.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
+import { parseSecret } from '../core/secret.ts';
 import type { Verifier } from '../verifier/verifier.ts';
 import { parsed } from './answer.ts';
 
 /** Set on the binding by who deploys it; it is how Mintmark knows the caller. */
-export interface VerifierProps {
-  /** An id or a slug; absent: the default organization. `*`: every one, and the verdict says which. */
-  readonly organization?: string;
-}
+const verifierProps = z
+  .strictObject({
+    /** An id or a slug; absent: the default organization. `*`: every one, and the verdict says which. */
+    organization: z.string().optional(),
+  })
+  .optional();
+export type VerifierProps = z.input<typeof verifierProps>;
+
+const manyRequests = z.array(verifyRequest).max(MAX_VERIFY_MANY);
 
 export type VerifyInput = z.input<typeof verifyRequest>;
+type VerifyArguments = z.output<typeof verifyRequest>;
 
 /** The verdict on one key for the organization that the binding is for. */
 export async function verify(
   verifier: Verifier,
-  props: VerifierProps | undefined,
+  props: unknown,
   input: VerifyInput,
 ): Promise<Result<VerdictResource>> {
   const request = parsed(verifyRequest, input);
   if (!request.ok) return request;
-  const organizationId = await verifier.organizationOf(props?.organization ?? null);
-  if (organizationId === undefined) return refuse({ kind: 'not_found', what: 'organization' });
-  const { scopes = [], ip = null, userAgent = null, ...rest } = request.value;
-  return accept(
-    verdictResource(await verifier.verify({ ...rest, scopes, organizationId, usedFrom: { ip, userAgent } })),
-  );
+  const verdicts = await verdictsOf(verifier, props, [request.value]);
+  if (!verdicts.ok) return verdicts;
+  const [verdict] = verdicts.value;
+  return verdict === undefined ? refuse({ kind: 'unavailable' }) : accept(verdict);
 }
 
 /** The verdicts on up to a hundred keys, in the order of asking; one bad request refuses them all. */
 export async function verifyMany(
   verifier: Verifier,
-  props: VerifierProps | undefined,
+  props: unknown,
   inputs: readonly VerifyInput[],
 ): Promise<Result<VerdictResource[]>> {
-  if (!Array.isArray(inputs) || inputs.length > MAX_VERIFY_MANY) {
-    return refuse({
-      kind: 'invalid',
-      faults: [{ path: '', message: `must be a list of at most ${MAX_VERIFY_MANY} requests` }],
-    });
-  }
-  const results = await Promise.all(inputs.map((input) => verify(verifier, props, input)));
-  const verdicts: VerdictResource[] = [];
-  for (const result of results) {
-    if (!result.ok) return result;
-    verdicts.push(result.value);
-  }
-  return accept(verdicts);
+  const requests = parsed(manyRequests, inputs);
+  return requests.ok ? verdictsOf(verifier, props, requests.value) : requests;
+}
+
+async function verdictsOf(
+  verifier: Verifier,
+  props: unknown,
+  requests: readonly VerifyArguments[],
+): Promise<Result<VerdictResource[]>> {
+  const bound = verifierProps.safeParse(props);
+  if (!bound.success)
+    return refuse({ kind: 'invalid_credential', reason: 'the binding has no usable props' });
+  // A malformed key needs no organization looked up.
+  const isNeeded = requests.some(({ key }) => parseSecret(key) !== null);
+  const organizationId = isNeeded ? await organizationOf(verifier, bound.data?.organization ?? null) : null;
+  if (organizationId === undefined) return refuse({ kind: 'not_found', what: 'organization' });
+  return accept(
+    await Promise.all(
+      requests.map(async ({ scopes = [], ip = null, userAgent = null, ...request }) =>
+        verdictResource(
+          await verifier.verify({ ...request, scopes, organizationId, usedFrom: { ip, userAgent } }),
+        ),
+      ),
+    ),
+  );
+}
+
+/** An id stands for itself: of an organization that is none no key can be found. */
+function organizationOf(
+  verifier: Verifier,
+  named: string | null,
+): Promise<OrganizationId | null | undefined> {
+  const id = named === null ? null : parseOrganizationId(named);
+  return id === null ? verifier.organizationOf(named) : Promise.resolve(id);
 }

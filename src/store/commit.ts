@@ -18,7 +18,10 @@ export type Write =
   | { readonly kind: 'delete_account'; readonly row: ServiceAccount }
   | { readonly kind: 'insert_key'; readonly row: ApiKey; readonly digest: Digest }
   | { readonly kind: 'update_key'; readonly row: ApiKey }
-  | { readonly kind: 'revoke_key'; readonly row: ApiKey }
+  /** Forgets what the key supersedes: that is settled. */
+  | { readonly kind: 'settle_key'; readonly row: ApiKey }
+  /** `isLast`: nothing may have been rotated from it since it was read, for nobody would look again. */
+  | { readonly kind: 'revoke_key'; readonly row: ApiKey; readonly isLast?: boolean }
   /** `ends`: the key was not revoked before. */
   | { readonly kind: 'delete_key'; readonly row: ApiKey; readonly ends: boolean };
 
@@ -71,40 +74,74 @@ const CREDENTIAL_LIVE = `api_keys k JOIN organizations o ON o.id = k.organizatio
     AND (k.expires_at IS NULL OR k.expires_at > max(?3, unixepoch('subsec') * 1000))
     AND a.deleted_at IS NULL AND a.disabled_at IS NULL AND a.permissions IS ?4 AND a.role IS ?5 AND o.revision = ?6`;
 
-/** Keys that have a successor do not count: a rotation's overlap needs no room. */
+const LIVE_KEYS = (ends: string): string => `SELECT service_account_id, rotated_to FROM api_keys
+  WHERE organization_id = ?1 AND revoked_at IS NULL AND deleted_at IS NULL AND expires_at ${ends}`;
+
+/** A key with a live successor does not count: a rotation's overlap needs no room. */
 const QUOTA_LEFT = `INSERT INTO assertions (quota_left) SELECT 0 WHERE ?2 <= (
   SELECT count(*) FROM (
-    SELECT 1 FROM api_keys k LEFT JOIN service_accounts a ON a.id = k.service_account_id
-    WHERE k.organization_id = ?1 AND k.revoked_at IS NULL AND k.deleted_at IS NULL AND k.rotated_to IS NULL
-      AND (k.expires_at IS NULL OR k.expires_at > ?3) AND a.deleted_at IS NULL
+    SELECT 1 FROM (${LIVE_KEYS('IS NULL')} UNION ALL ${LIVE_KEYS('> ?3')}) k
+    LEFT JOIN service_accounts a ON a.id = k.service_account_id
+    LEFT JOIN api_keys s ON s.id = k.rotated_to AND s.revoked_at IS NULL AND s.deleted_at IS NULL
+      AND (s.expires_at IS NULL OR s.expires_at > ?3)
+    WHERE a.deleted_at IS NULL AND s.id IS NULL
     LIMIT ?2))`;
 
 const UNCHANGED_ORGANIZATION = 'organizations WHERE id = ?1 AND revision = ?2';
 const UNCHANGED_ACCOUNT = 'service_accounts WHERE id = ?1 AND revision = ?2';
 
+/** A deleted account has revoked its keys without a write to them. */
+const KEY_OF_LIVING_ACCOUNT = `api_keys k LEFT JOIN service_accounts a ON a.id = k.service_account_id
+  WHERE k.id = ?1 AND a.deleted_at IS NULL`;
+
+/** What must be found for a batch to go on, and what it is looked for with. */
+interface Guard {
+  readonly condition: string;
+  readonly values: readonly (string | number | null)[];
+}
+
 /**
  * What must be so of a row for it to be written: that it is as it was judged or, where something only ends, that it has
  * not ended. So nobody can hold off a revocation by changing what is to be revoked.
  */
-const GUARDS: Readonly<Record<Write['kind'], string | null>> = {
-  insert_organization: null,
-  update_organization: UNCHANGED_ORGANIZATION,
-  insert_account: null,
-  update_account: UNCHANGED_ACCOUNT,
-  disable_account: 'service_accounts WHERE id = ?1 AND disabled_at IS NULL AND deleted_at IS NULL',
-  delete_account: 'service_accounts WHERE id = ?1 AND deleted_at IS NULL',
-  insert_key: null,
-  // A deleted account has revoked its keys without a write to them.
-  update_key: `api_keys k LEFT JOIN service_accounts a ON a.id = k.service_account_id
-    WHERE k.id = ?1 AND k.revision = ?2 AND a.deleted_at IS NULL`,
-  revoke_key: 'api_keys WHERE id = ?1 AND revoked_at IS NULL',
-  delete_key: 'api_keys WHERE id = ?1 AND deleted_at IS NULL',
-};
-
-/** A deletion that ends a key says so in its event, which must stay true when a revocation comes between. */
-function guardOf(write: Write): string | null {
-  const guard = GUARDS[write.kind];
-  return write.kind === 'delete_key' && write.ends ? `${guard} AND revoked_at IS NULL` : guard;
+function guardOf(write: Write): Guard | null {
+  const { id, revision } = write.row;
+  switch (write.kind) {
+    case 'insert_organization':
+    case 'insert_account':
+    case 'insert_key':
+      return null;
+    case 'update_organization':
+      return { condition: UNCHANGED_ORGANIZATION, values: [id, revision] };
+    case 'update_account':
+      return { condition: UNCHANGED_ACCOUNT, values: [id, revision] };
+    case 'disable_account':
+      return {
+        condition: 'service_accounts WHERE id = ?1 AND disabled_at IS NULL AND deleted_at IS NULL',
+        values: [id],
+      };
+    case 'delete_account':
+      return { condition: 'service_accounts WHERE id = ?1 AND deleted_at IS NULL', values: [id] };
+    case 'update_key':
+      return { condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revision = ?2`, values: [id, revision] };
+    case 'settle_key':
+      return { condition: 'api_keys WHERE id = ?1 AND supersedes IS NOT NULL', values: [id] };
+    case 'revoke_key':
+      return write.isLast
+        ? {
+            condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revoked_at IS NULL AND k.rotated_to IS ?2`,
+            values: [id, write.row.rotatedTo],
+          }
+        : { condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revoked_at IS NULL`, values: [id] };
+    case 'delete_key':
+      // A deletion that ends a key says so in its event, which must stay true when a revocation comes between.
+      return write.ends
+        ? {
+            condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revoked_at IS NULL AND k.deleted_at IS NULL`,
+            values: [id],
+          }
+        : { condition: 'api_keys WHERE id = ?1 AND deleted_at IS NULL', values: [id] };
+  }
 }
 
 /** What SQLite calls the constraints that a batch may break, and what each means. */
@@ -225,9 +262,7 @@ export class CommitStore {
         : [this.#asserted('target_unchanged', UNCHANGED_ACCOUNT, account.id, account.revision)]),
       ...steps.flatMap(({ write }) => {
         const guard = guardOf(write);
-        if (guard === null) return [];
-        const revision = guard.includes('?2') ? [write.row.revision] : [];
-        return [this.#asserted('target_unchanged', guard, write.row.id, ...revision)];
+        return guard === null ? [] : [this.#asserted('target_unchanged', guard.condition, ...guard.values)];
       }),
       ...(maxLiveKeys === null ? [] : [this.#db.prepare(QUOTA_LEFT).bind(organization.id, maxLiveKeys, now)]),
     ];
@@ -276,6 +311,8 @@ export class CommitStore {
         return this.#keys.insert(write.row, write.digest);
       case 'update_key':
         return this.#keys.update(write.row);
+      case 'settle_key':
+        return this.#keys.settle(write.row);
       case 'revoke_key':
         return this.#keys.revoke(write.row);
       case 'delete_key':

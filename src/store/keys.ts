@@ -243,6 +243,16 @@ export class KeyStore {
       );
   }
 
+  /** Writes alone that what the key superseded is settled, whatever else has changed. */
+  settle(key: ApiKey): D1PreparedStatement {
+    return this.#db
+      .prepare(
+        `UPDATE api_keys SET supersedes = NULL, updated_at = ?, updated_by = ?, revision = revision + 1
+         WHERE id = ? AND supersedes IS NOT NULL`,
+      )
+      .bind(key.updatedAt, key.updatedBy, key.id);
+  }
+
   /** Writes the revocation alone, whatever else has changed, unless it is revoked. */
   revoke(key: ApiKey): D1PreparedStatement {
     return this.#db

@@ -230,7 +230,10 @@ export function readBackRows(
   keys: number,
 ): { seq: number; records: KeyRecordRow[] } {
   const [changes, ...records] = results.slice(-1 - keys).map(({ results: [row] }) => row);
-  return { seq: (changes as { as_of: number }).as_of, records: records as KeyRecordRow[] };
+  return {
+    seq: (changes as { as_of: number }).as_of,
+    records: records.filter((row) => row !== undefined) as KeyRecordRow[],
+  };
 }
 
 /** A filtered page and, after it, the last row that its filter examined, if it stopped at one. */

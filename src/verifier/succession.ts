@@ -1,4 +1,4 @@
-import { MAX_FLOORS, SUPERSEDE_RETRY_MS } from '../core/constants.ts';
+import { MAX_SUCCESSIONS, SUPERSEDE_RETRY_MS } from '../core/constants.ts';
 import type { KeyId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import type { KeyRecord } from '../core/records.ts';
@@ -25,7 +25,7 @@ export class Succession {
     const { id } = record.key;
     const now = this.#platform.clock();
     if (now < (this.#triedAt.get(id) ?? -Infinity) + SUPERSEDE_RETRY_MS) return;
-    if (this.#triedAt.size >= MAX_FLOORS) this.#triedAt.clear();
+    if (this.#triedAt.size >= MAX_SUCCESSIONS) this.#triedAt.clear();
     this.#triedAt.set(id, now);
     this.#platform.background(this.#finish(record));
   }

@@ -566,3 +566,20 @@ describe('a personal key', () => {
     });
   });
 });
+
+test('what a role or a permission repeats of the other must be held too, as it would outlive the other', async () => {
+  const fresh = new TestService();
+  const writer = await fresh.key({}, { permissions: ['mintmark:accounts:read', 'mintmark:accounts:write'] });
+  const byRole = await fresh.account({ role: 'admin' });
+  const byPermission = await fresh.account({ permissions: ['mintmark:*'] });
+  for (const [id, body] of [
+    [byRole.id, { permissions: ['mintmark:*'] }],
+    [byPermission.id, { role: 'admin' }],
+  ] as const) {
+    const answer = await fresh.call('PATCH', `/v1/service-accounts/${id}`, {
+      credential: writer.secret,
+      body,
+    });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'cannot_grant' } });
+  }
+});

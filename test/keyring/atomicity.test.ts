@@ -356,6 +356,33 @@ describe('a caller who ends between being judged and the batch', () => {
     expect(answer).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
   });
 
+  test('whose own list of scopes is narrowed is judged by what is left', async () => {
+    const admin = await service.key({ scopes: ['mintmark:*'] }, { role: 'admin' });
+    interleave(service, () =>
+      new TestService().call('PATCH', `/v1/api-keys/${admin.key.id}`, {
+        body: { scopes: ['mintmark:keys:read'] },
+      }),
+    );
+    const answer = await service.call('POST', '/v1/service-accounts', {
+      credential: admin.secret,
+      body: { name: crypto.randomUUID() },
+    });
+    expect(answer).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
+  });
+
+  test('a revocation that the deletion of the account overtakes leaves the deletion as what ended the key', async () => {
+    const { key } = await service.key();
+    const admin = await service.key({}, { role: 'admin' });
+    interleave(service, () =>
+      new TestService().call('DELETE', `/v1/service-accounts/${key.serviceAccountId}`, {
+        credential: admin.secret,
+      }),
+    );
+    const { body } = await service.call('POST', `/v1/api-keys/${key.id}/revoke`);
+    expect(body.key).toMatchObject({ status: 'revoked', revokedBy: admin.key.serviceAccountId });
+    expect(await actionsOn(key.id)).toEqual(['api_key.created']);
+  });
+
   test('who was only renamed goes on', async () => {
     const admin = await service.key({}, { role: 'admin' });
     interleave(service, () =>

@@ -97,6 +97,9 @@ describe('the Verifier entrypoint', () => {
       ids[1],
       ids[2],
     ]);
+    expect(await call('MINE', 'verifyMany', [{ key: 'x' }, { key: 1 }])).toMatchObject({
+      value: { error: { code: 'invalid_request', errors: [{ path: '1.key' }] } },
+    });
     const tooMany = Array.from({ length: 101 }, () => ({ key: 'x' }));
     expect(await call('MINE', 'verifyMany', tooMany)).toMatchObject(refusedWith('invalid_request'));
     expect(await call('MINE', 'verifyMany', 'x')).toMatchObject(refusedWith('invalid_request'));
@@ -142,10 +145,22 @@ describe('the Keys entrypoint', () => {
     expect(await call('READER', 'revoke', key.id)).toMatchObject(refusedWith('insufficient_scope'));
     expect(await call('KEYS', 'get', 'key_unknown')).toMatchObject(refusedWith('not_found'));
     expect(await call('KEYS', 'create', { name: '' })).toMatchObject(refusedWith('invalid_request'));
+    for (const method of ['get', 'update', 'rotate', 'revoke']) {
+      expect(await call('KEYS', method, [key.id], {}), method).toMatchObject(refusedWith('invalid_request'));
+    }
     const admin = await root('POST', '/v1/service-accounts', { name: crypto.randomUUID(), role: 'admin' });
     expect(await call('KEYS', 'create', { name: 'key', serviceAccountId: admin['id'] })).toMatchObject(
       refusedWith('cannot_grant'),
     );
+  });
+
+  it('with props that are no organization’s, or that misname it, finds nothing', async () => {
+    const { secret } = await mint();
+    expect(await call('MISSPELT', 'verify', { key: secret })).toMatchObject(
+      refusedWith('invalid_credential'),
+    );
+    expect(await call('EVERYWHERE', 'list')).toMatchObject(refusedWith('not_found'));
+    expect(await call('POSING', 'list')).toMatchObject(refusedWith('invalid_credential'));
   });
 
   it('without its props refuses everything', async () => {

@@ -9,6 +9,9 @@ interface Bindings {
   readonly KEYS: Service<typeof Keys>;
   readonly READER: Service<typeof Keys>;
   readonly BARE: Service<typeof Keys>;
+  readonly MISSPELT: Service<typeof Verifier>;
+  readonly EVERYWHERE: Service<typeof Keys>;
+  readonly POSING: Service<typeof Keys>;
 }
 
 interface Call {
