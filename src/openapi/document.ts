@@ -353,7 +353,13 @@ export function createDocument(version: string): OpenApiDocument {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Mintmark', version, description: INTRODUCTION },
+    // As in package.json, in the words of SPDX: no licence has been given.
+    info: {
+      title: 'Mintmark',
+      version,
+      description: INTRODUCTION,
+      license: { name: 'Unlicensed', identifier: 'LicenseRef-UNLICENSED' },
+    },
     servers: [{ url: '/' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
