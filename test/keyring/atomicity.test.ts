@@ -356,6 +356,23 @@ describe('a caller who ends between being judged and the batch', () => {
     expect(answer).toMatchObject({ status: 403, body: { code: 'insufficient_scope' } });
   });
 
+  test('while its body is on its way learns nothing more, even by a change that changes nothing', async () => {
+    const admin = await service.key({}, { role: 'admin' });
+    const target = await service.account();
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+    const judged = service.io.d1.length + 1;
+    const answer = service.call('PATCH', `/v1/service-accounts/${target.id}`, {
+      credential: admin.secret,
+      body: readable,
+    });
+    while (service.io.d1.length < judged) await scheduler.wait(1);
+    await new TestService().call('POST', `/v1/api-keys/${admin.key.id}/revoke`);
+    const writer = writable.getWriter();
+    await writer.write(new TextEncoder().encode('{}'));
+    await writer.close();
+    expect(await answer).toMatchObject({ status: 401, body: { code: 'invalid_credential' } });
+  });
+
   test('whose own list of scopes is narrowed is judged by what is left', async () => {
     const admin = await service.key({ scopes: ['mintmark:*'] }, { role: 'admin' });
     interleave(service, () =>
