@@ -141,3 +141,12 @@ CREATE TABLE assertions (
 -- The organization that always exists.
 INSERT INTO organizations (id, slug, name, key_prefix, personal_key_permissions, created_at, created_by, updated_at, updated_by, revision)
 VALUES ('org_000000000000000000000000', 'default', 'Default', 'mk', '[]', 0, 'system', 0, 'system', 1);
+
+-- Which life of the database this is: one row. A restore undoes changes that caches know of already, so it is followed
+-- by a new name here (`npm run after-restore`), at whose sight every cache forgets what it holds.
+CREATE TABLE generation (
+  singleton INTEGER NOT NULL PRIMARY KEY CHECK (singleton = 1), -- there is one row
+  name TEXT NOT NULL                        -- random
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO generation (singleton, name) VALUES (1, lower(hex(randomblob(16))));

@@ -40,7 +40,8 @@ test('schema.sql is what the migrations add up to: the same tables, indexes and 
   expect(structure(steps)).toEqual(structure(whole));
   expect(tablesOf(whole).length).toBeGreaterThan(5);
   for (const table of tablesOf(whole)) {
-    const rows = `SELECT * FROM ${table}`;
+    // A generation's name is random in each database.
+    const rows = `SELECT ${table === 'generation' ? 'singleton, length(name)' : '*'} FROM ${table}`;
     expect(steps.prepare(rows).all()).toEqual(whole.prepare(rows).all());
   }
 });
