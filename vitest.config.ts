@@ -25,7 +25,7 @@ export default defineConfig({
         test: {
           name: 'workerd',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/scripts/**', 'test/node/**'],
+          exclude: ['test/scripts/**', 'test/node/**', 'test/faults/**'],
           setupFiles: ['./test/support/migrate.ts'],
           testTimeout: 60_000,
         },
@@ -37,6 +37,13 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['test/faults/**/*.test.ts'],
+          testTimeout: 60_000,
         },
       },
     ],
