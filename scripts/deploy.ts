@@ -1,9 +1,6 @@
-import { spawn, type StdioOptions } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 
 import { MIN_ROOT_KEY_LENGTH } from '../src/core/constants.ts';
@@ -12,7 +9,8 @@ import { askSecret } from './ask_secret.ts';
 import { PLANS, STEPS, type StepName } from './deploy_plan.ts';
 import { Problem, reportProblem } from './problem.ts';
 import { makeRootKey, ROOT_KEY_NAME } from './root_key.ts';
-import { PROJECT_ROOT, sharedArgs, wranglerEnvironment, wranglerPath } from './wrangler.ts';
+import { jsonOf, launch, run, succeeded } from './run_wrangler.ts';
+import { sharedArgs } from './wrangler.ts';
 
 interface Options {
   config: string | undefined;
@@ -31,34 +29,8 @@ function argsOf(name: StepName, { config, env }: Options): readonly string[] {
   return [...STEPS[name].args, ...sharedArgs({ config, env })];
 }
 
-function launch(args: readonly string[], stdio: StdioOptions, env: Record<string, string> = {}) {
-  return spawn(process.execPath, [wranglerPath(), ...args], {
-    cwd: PROJECT_ROOT,
-    env: wranglerEnvironment(env),
-    stdio,
-  });
-}
-
-async function succeeded(wrangler: ReturnType<typeof launch>, args: readonly string[]): Promise<void> {
-  const [code] = (await once(wrangler, 'close')) as [number | null];
-  if (code === 0) return;
-  throw new Problem(
-    `\`wrangler ${args.join(' ')}\` failed; its reason is above. Nothing after it was done, and it is safe to run this again. To sign in: npx wrangler login`,
-    code ?? 1,
-  );
-}
-
-async function run(args: readonly string[], env: Record<string, string> = {}): Promise<void> {
-  await succeeded(launch(args, 'inherit', env), args);
-}
-
 async function namesIn(args: readonly string[]): Promise<string[]> {
-  const wrangler = launch(args, ['ignore', 'pipe', 'inherit']);
-  const [output] = await Promise.all([
-    wrangler.stdout === null ? '' : text(wrangler.stdout),
-    succeeded(wrangler, args),
-  ]);
-  return (JSON.parse(output) as { name: string }[]).map(({ name }) => name);
+  return ((await jsonOf(args)) as { name: string }[]).map(({ name }) => name);
 }
 
 /** wrangler reports where it deployed to in a file of JSON lines. */

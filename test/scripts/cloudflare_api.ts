@@ -61,8 +61,10 @@ export async function startAccount(): Promise<Account> {
     changes.push(
       `query ${/create table (?:if not exists )?["\w]+/i.exec(sql)?.[0].toLowerCase() ?? 'other'}`,
     );
-    sqlite.exec(sql);
-    return [{ results: [], success: true, meta: {} }];
+    sqlite.exec(`BEGIN;\n${sql};\nCOMMIT`);
+    // Of several statements at once, nobody reads the rows of any but the last.
+    const last = /;\s*(select [^;]*);\s*$/i.exec(sql)?.[1];
+    return [{ results: last === undefined ? [] : sqlite.prepare(last).all(), success: true, meta: {} }];
   }
 
   function answer({ method, path, body }: Call): unknown {
@@ -134,6 +136,7 @@ export async function startAccount(): Promise<Account> {
     }
     if (call === `POST workers/scripts/${WORKER}/deployments`) return { id: VERSION_ID };
     if (call === `PATCH workers/scripts/${WORKER}/script-settings`) return {};
+    if (call === `PUT workers/scripts/${WORKER}/schedules`) return { schedules: JSON.parse(body) as unknown };
     if (path === `/workers/workers/${WORKER}`)
       return {
         id: 'tag',
