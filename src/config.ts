@@ -1,7 +1,14 @@
 import './contract/zod.ts';
 import * as z from 'zod';
 
-import { DEFAULT_MAX_STALENESS_SECONDS, LARGEST_MAX_STALENESS_SECONDS } from './core/constants.ts';
+import {
+  DEFAULT_MAX_STALENESS_SECONDS,
+  DEFAULT_OUTAGE_GRACE_SECONDS,
+  DEFAULT_SYNC_INTERVAL_SECONDS,
+  LARGEST_MAX_STALENESS_SECONDS,
+  LARGEST_OUTAGE_GRACE_SECONDS,
+  LARGEST_SYNC_INTERVAL_SECONDS,
+} from './core/constants.ts';
 import type { Fault } from './core/refusal.ts';
 
 /**
@@ -11,18 +18,24 @@ import type { Fault } from './core/refusal.ts';
 export interface Bindings {
   readonly DB: D1Database;
   readonly CACHE: KVNamespace;
+  readonly FLOODS: RateLimit;
 }
 
 /** What a deployment is configured with. */
 export interface Config {
   readonly db: D1Database;
   readonly cache: KVNamespace;
+  readonly floods: RateLimit;
   /** Undefined or under 32 characters: root is refused. */
   readonly rootKey: string | undefined;
   /** Accepted beside the root key while that is being replaced. */
   readonly previousRootKey: string | undefined;
   /** From a change's commit to the moment from which every edge knows of it. */
   readonly maxStalenessSeconds: number;
+  /** How often an isolate that serves asks D1 what has changed. */
+  readonly syncIntervalSeconds: number;
+  /** How long an edge that is cut off from D1 goes on by what it knows. */
+  readonly outageGraceSeconds: number;
 }
 
 const wholeNumber = (lowest: number, highest: number) => {
@@ -37,6 +50,8 @@ const variables = z.object({
   MINTMARK_ROOT_KEY: z.string().optional(),
   MINTMARK_ROOT_KEY_PREVIOUS: z.string().optional(),
   MAX_STALENESS_SECONDS: wholeNumber(0, LARGEST_MAX_STALENESS_SECONDS).default(DEFAULT_MAX_STALENESS_SECONDS),
+  SYNC_INTERVAL_SECONDS: wholeNumber(1, LARGEST_SYNC_INTERVAL_SECONDS).default(DEFAULT_SYNC_INTERVAL_SECONDS),
+  OUTAGE_GRACE_SECONDS: wholeNumber(0, LARGEST_OUTAGE_GRACE_SECONDS).default(DEFAULT_OUTAGE_GRACE_SECONDS),
 });
 
 /** Reads the environment once: all of it, or the faults that name what is missing or wrong. */
@@ -44,20 +59,24 @@ export function readConfig(
   env: Partial<Bindings>,
 ): { readonly config: Config } | { readonly faults: readonly Fault[] } {
   const parsed = variables.safeParse(env);
-  const { DB: db, CACHE: cache } = env;
+  const { DB: db, CACHE: cache, FLOODS: floods } = env;
   const faults: Fault[] = [
     ...(db === undefined ? [{ path: 'DB', message: 'the D1 binding is missing' }] : []),
     ...(cache === undefined ? [{ path: 'CACHE', message: 'the KV binding is missing' }] : []),
+    ...(floods === undefined ? [{ path: 'FLOODS', message: 'the rate limit binding is missing' }] : []),
     ...(parsed.error?.issues ?? []).map(({ path, message }) => ({ path: path.join('.'), message })),
   ];
-  if (db === undefined || cache === undefined || !parsed.success) return { faults };
+  if (db === undefined || cache === undefined || floods === undefined || !parsed.success) return { faults };
   return {
     config: {
       db,
       cache,
+      floods,
       rootKey: parsed.data.MINTMARK_ROOT_KEY,
       previousRootKey: parsed.data.MINTMARK_ROOT_KEY_PREVIOUS,
       maxStalenessSeconds: parsed.data.MAX_STALENESS_SECONDS,
+      syncIntervalSeconds: parsed.data.SYNC_INTERVAL_SECONDS,
+      outageGraceSeconds: parsed.data.OUTAGE_GRACE_SECONDS,
     },
   };
 }

@@ -1,7 +1,8 @@
 import type { Config } from './config.ts';
-import { MAX_FLOORS } from './core/constants.ts';
-import { Floors } from './core/floors.ts';
+import { ABSENT_MS, IN_FLIGHT_SECONDS, MAX_ABSENT, MAX_FLOORS, MAX_MEMORY_BYTES } from './core/constants.ts';
+import { Floods } from './core/floods.ts';
 import { createIdFactory, DEFAULT_ORGANIZATION_ID } from './core/id.ts';
+import { Knowledge } from './core/knowledge.ts';
 import type { Platform } from './core/platform.ts';
 import { RootKeys } from './core/root_keys.ts';
 import type { Services } from './http/app.ts';
@@ -16,11 +17,19 @@ import { Rotations } from './keyring/rotations.ts';
 import { AccountStore } from './store/accounts.ts';
 import { AuditStore } from './store/audit.ts';
 import { RecordCache } from './store/cache.ts';
+import { ChangeStore } from './store/changes.ts';
 import { CommitStore } from './store/commit.ts';
 import { KeyStore } from './store/keys.ts';
+import { LookupStore } from './store/lookups.ts';
 import { OrganizationStore } from './store/organizations.ts';
+import { SnapshotCache } from './store/snapshots.ts';
 import { UsageStore } from './store/usage.ts';
-import { Lookup, usableMs } from './verifier/lookup.ts';
+import { Absences } from './verifier/absences.ts';
+import { Feed, timingOf } from './verifier/feed.ts';
+import { Lookup } from './verifier/lookup.ts';
+import { Memory } from './verifier/memory.ts';
+import { OrganizationNames } from './verifier/organization_names.ts';
+import { Outage } from './verifier/outage.ts';
 import { Succession } from './verifier/succession.ts';
 import { Uses } from './verifier/uses.ts';
 import { Verifier } from './verifier/verifier.ts';
@@ -28,27 +37,57 @@ import { Verifier } from './verifier/verifier.ts';
 /** Builds what an isolate serves with, once. */
 export function createServices(config: Config, platform: Platform): Services {
   const { clock, random } = platform;
-  const usable = usableMs(config.maxStalenessSeconds);
+  const timing = timingOf(config.maxStalenessSeconds, config.syncIntervalSeconds);
   const ids = createIdFactory(clock, random);
   const maker = new KeyMaker(ids, random);
-  const floors = new Floors(MAX_FLOORS);
   const rootKeys = new RootKeys(config.rootKey, config.previousRootKey);
+  const floods = new Floods(async (source) => (await config.floods.limit({ key: source })).success, platform);
 
   const organizationStore = new OrganizationStore(config.db);
   const accountStore = new AccountStore(config.db);
   const keyStore = new KeyStore(config.db);
+  const changeStore = new ChangeStore(config.db);
   const commits = new CommitStore(config.db, organizationStore, accountStore, keyStore);
-  const cache = new RecordCache(config.cache, usable / 1_000);
+  const snapshots = new SnapshotCache(config.cache);
 
-  const lookup = new Lookup(cache, keyStore, floors, usable, platform);
-  const callers = new Callers(organizationStore, keyStore, rootKeys, platform);
+  const knowledge = new Knowledge(MAX_FLOORS);
+  const memory = new Memory(MAX_MEMORY_BYTES);
+  const absences = new Absences(MAX_ABSENT, ABSENT_MS);
+  const feed = new Feed(knowledge, changeStore, snapshots, timing, platform, () => {
+    memory.clear();
+    absences.clear();
+  });
+  const outage = new Outage(platform);
+  const limits = { usableMs: timing.usableMs, graceMs: config.outageGraceSeconds * 1_000 };
+  const lookup = new Lookup(
+    memory,
+    absences,
+    knowledge,
+    feed,
+    new RecordCache(config.cache),
+    new LookupStore(config.db, keyStore, changeStore),
+    floods,
+    outage,
+    limits,
+    platform,
+  );
+
+  const names = new OrganizationNames(organizationStore, outage, limits, platform);
+  const callers = new Callers(
+    organizationStore,
+    keyStore,
+    rootKeys,
+    floods,
+    (digest) => lookup.knows(digest),
+    platform,
+  );
   const changes = new Changes(
     commits,
-    cache,
-    floors,
+    (news) => lookup.tell(news),
     callers,
     ids,
-    config.maxStalenessSeconds * 1_000,
+    // Even where nothing is cached, a verdict may be on its way.
+    Math.max(config.maxStalenessSeconds, IN_FLIGHT_SECONDS) * 1_000,
     platform,
   );
   const rotations = new Rotations(keyStore, accountStore, changes, maker);
@@ -62,12 +101,17 @@ export function createServices(config: Config, platform: Platform): Services {
     accounts: new Accounts(accountStore, changes, ids),
     keys: new Keys(keyStore, accountStore, changes, maker, clock),
     callers,
-    verifier: new Verifier(lookup, organizationStore, rootKeys, uses, usable, platform),
+    verifier: new Verifier(lookup, names, rootKeys, floods, uses, platform),
     uses,
     rootKeys,
     probes: {
       database: () => organizationStore.find(DEFAULT_ORGANIZATION_ID),
-      cache: () => cache.probe(),
+      cache: () => snapshots.probe(),
+    },
+    upkeep: async () => {
+      // Neither waits for the other, nor fails with it.
+      const done = await Promise.allSettled([feed.publish(), changeStore.prune()]);
+      for (const one of done) if (one.status === 'rejected') throw one.reason;
     },
     platform,
   };

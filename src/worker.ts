@@ -133,4 +133,7 @@ export default {
   fetch(request, env, context) {
     return served(env).app.fetch(request, env, context);
   },
+  async scheduled(_, env) {
+    await served(env).services?.upkeep();
+  },
 } satisfies ExportedHandler<Bindings>;

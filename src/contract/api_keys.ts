@@ -175,6 +175,9 @@ export type ApiKeyResource = z.infer<typeof apiKey>;
 export const mintedKey = z.strictObject({ key: apiKey, secret: z.string() });
 export type MintedKeyResource = z.infer<typeof mintedKey>;
 
+/** Over RPC, which has no headers, what was taken away says by when here. */
+export type UpdatedKeyResource = ApiKeyResource & { readonly effectiveBy?: string };
+
 export const revokedKey = z.strictObject({ key: apiKey, effectiveBy: timestamp });
 export type RevokedKeyResource = z.infer<typeof revokedKey>;
 

@@ -1,4 +1,4 @@
-import { MAX_BODY_BYTES, MAX_SCOPES, RETRY_AFTER_SECONDS } from '../core/constants.ts';
+import { FLOOD_PAUSE_MS, MAX_BODY_BYTES, MAX_SCOPES, RETRY_AFTER_SECONDS } from '../core/constants.ts';
 import { SchemaMissing, Unavailable } from '../core/faults.ts';
 import type { Fault, Refusal } from '../core/refusal.ts';
 import type { ProblemCode } from './problem.ts';
@@ -14,7 +14,7 @@ export type HttpRefusal =
   | { readonly kind: 'internal' };
 
 export interface Description {
-  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 500 | 503;
+  readonly status: 400 | 401 | 402 | 403 | 404 | 405 | 408 | 409 | 413 | 415 | 429 | 500 | 503;
   readonly code: ProblemCode;
   readonly title: string;
   readonly detail: string;
@@ -52,6 +52,14 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         title: 'The credential is not valid',
         detail: 'It is malformed, unknown, expired, disabled or revoked.',
         headers: { 'WWW-Authenticate': `${CHALLENGE}, error="invalid_token"` },
+      };
+    case 'rate_limited':
+      return {
+        status: 429,
+        code: 'rate_limited',
+        title: 'Too many attempts',
+        detail: 'Too many unknown keys or credentials came from this address. Wait a little.',
+        headers: { 'Retry-After': String(FLOOD_PAUSE_MS / 1_000) },
       };
     case 'insufficient_scope':
       return {

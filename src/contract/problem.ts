@@ -5,6 +5,7 @@ export const PROBLEM_CODES = [
   'missing_credential',
   'multiple_credentials',
   'invalid_credential',
+  'rate_limited',
   'insufficient_scope',
   'cannot_grant',
   'root_required',

@@ -90,8 +90,8 @@ export function apiKeyResource(key: ApiKey, lastUse: LastUse | null, now: number
 }
 
 /** A refusal after the look-up tells whose key it is, and nothing of what it could do. */
-export function verdictResource({ decision, source, ageSeconds }: Verdict): VerdictResource {
-  const knowledge = { source, ageSeconds };
+export function verdictResource({ decision, source, ageSeconds, isDegraded }: Verdict): VerdictResource {
+  const knowledge = { source, ageSeconds, ...(isDegraded ? { degraded: true as const } : {}) };
   if (!('record' in decision)) return { valid: false, code: decision.code, ...knowledge };
   const { key, account, organization } = decision.record;
   return {

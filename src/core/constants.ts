@@ -76,16 +76,57 @@ export const DEFAULT_MAX_STALENESS_SECONDS = 120;
 export const LARGEST_MAX_STALENESS_SECONDS = 3_600;
 /** The part of the bound kept for a verdict that was reached just in time and is still on its way. */
 export const IN_FLIGHT_SECONDS = 10;
+/** How often an isolate that serves asks D1 what has changed. */
+export const DEFAULT_SYNC_INTERVAL_SECONDS = 10;
+export const LARGEST_SYNC_INTERVAL_SECONDS = 60;
+/** The share of the interval by which isolates differ, so that those that started together do not ask together. */
+export const SYNC_JITTER = 0.2;
+/** How long an edge that is cut off from D1 goes on by what it knows. */
+export const DEFAULT_OUTAGE_GRACE_SECONDS = 600;
+export const LARGEST_OUTAGE_GRACE_SECONDS = 86_400;
+/** After D1 failed, what can be answered without it is, for so long, before it is asked again. */
+export const OUTAGE_RETRY_MS = 5 * SECOND_MS;
+
+/** A verification waits so long for D1: within the part of the bound that is kept for what is on its way. */
+export const DATABASE_PATIENCE_MS = 5 * SECOND_MS;
+/** A verification waits so long for KV, whose slowest reads take tenths of a second, before it asks D1. */
+export const CACHE_PATIENCE_MS = SECOND_MS;
+/** D1's answers that other changes overtook on their way, before a verification is given up. */
+export const MAX_LOOKUP_ATTEMPTS = 3;
 
 /** KV refuses to expire a value sooner. */
 export const KV_MIN_TTL_SECONDS = 60;
-/** Clocks of one platform agree better than this; a record from further in the future says nothing of its age. */
-export const CLOCK_TOLERANCE_MS = SECOND_MS;
+/** A matter of cost: whether a record may be used is judged by what it says itself. */
+export const KV_RECORD_TTL_SECONDS = 86_400;
+/** As long as the longest grace might make use of it. */
+export const KV_SNAPSHOT_TTL_SECONDS = 86_400;
+/** KV takes one write a second to a name. */
+export const KV_WRITE_INTERVAL_MS = SECOND_MS;
 /** The shortest that KV allows: a longer one would hand out records that are too old to be used. */
 export const KV_EDGE_CACHE_TTL_SECONDS = 30;
+/** Clocks of one platform agree better than this; what comes from further in the future says nothing of its age. */
+export const CLOCK_TOLERANCE_MS = SECOND_MS;
 
-/** Subjects of which an isolate remembers its own latest change. */
+/** Subjects of which an isolate remembers the latest change: some 2 MB. */
 export const MAX_FLOORS = 10_000;
+/** Changes in one answer of D1, and in the snapshot in KV: some 40 KB. */
+export const MAX_CHANGES_TOLD = 1_000;
+/** No isolate that serves lags further behind; one that does starts over. */
+export const MAX_CHANGES_KEPT = 10_000;
+/** What one run of the scheduled handler removes at most: more a minute than one database can write. */
+export const MAX_CHANGES_PRUNED = 10_000;
+
+/** What an isolate of 128 MB spends on records. */
+export const MAX_MEMORY_BYTES = 16_000_000;
+/** How long a digest that is no key's is remembered as such. */
+export const ABSENT_MS = 5 * SECOND_MS;
+/** Digests that are remembered as no key's: some 2 MB. */
+export const MAX_ABSENT = 10_000;
+
+/** How long the source of a flood is refused before it is counted again. */
+export const FLOOD_PAUSE_MS = 10 * SECOND_MS;
+/** Sources of floods that an isolate remembers. */
+export const MAX_FLOODS = 10_000;
 
 /** An isolate writes the uses that it saw at most so often. */
 export const USAGE_FLUSH_INTERVAL_MS = MINUTE_MS;

@@ -33,7 +33,8 @@ export interface Question {
 }
 
 export type Decision =
-  | { readonly code: 'MALFORMED' | 'NOT_FOUND' }
+  /** `RATE_LIMITED` here: the key was not looked for. */
+  | { readonly code: 'MALFORMED' | 'NOT_FOUND' | 'RATE_LIMITED' }
   | { readonly code: Exclude<VerdictCode, 'MALFORMED' | 'NOT_FOUND' | 'VALID'>; readonly record: KeyRecord }
   | { readonly code: 'VALID'; readonly record: KeyRecord; readonly scopes: readonly Scope[] };
 

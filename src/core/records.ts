@@ -110,6 +110,8 @@ export interface KeyRecord {
   >;
   readonly account: Pick<ServiceAccount, 'id' | 'permissions' | 'role' | 'disabledAt' | 'revision'> | null;
   readonly organization: OrganizationRules;
+  /** The life of the database in which it was read. */
+  readonly generation: string;
   /** The highest sequence number of `changes` at the moment of reading. */
   readonly asOf: number;
   /** When the D1 query behind this record started. */

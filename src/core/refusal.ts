@@ -10,6 +10,8 @@ export interface Fault {
 export type Refusal =
   | { readonly kind: 'missing_credential' }
   | { readonly kind: 'multiple_credentials' }
+  /** Too much was asked in vain from where this comes from. */
+  | { readonly kind: 'rate_limited' }
   /** `reason` is for the log: who presents a bad credential learns only that it is bad. */
   | { readonly kind: 'invalid_credential'; readonly reason: string }
   | { readonly kind: 'insufficient_scope'; readonly needed: ManagementScope }

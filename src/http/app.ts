@@ -36,6 +36,8 @@ export interface Services {
   readonly uses: Uses;
   readonly rootKeys: RootKeys;
   readonly probes: Probes;
+  /** What the scheduled handler does each minute. */
+  readonly upkeep: () => Promise<void>;
   readonly platform: Platform;
 }
 

@@ -3,6 +3,7 @@ import { Hono } from 'hono';
 import { verdictResource, whoamiResource } from '../contract/resources.ts';
 import { verifyRequest } from '../contract/verdict.ts';
 import { coversAll, type ManagementScope } from '../core/scope.ts';
+import { isUnasked } from '../core/verdict.ts';
 import type { Verifier } from '../verifier/verifier.ts';
 import { readBody } from './body.ts';
 import { identify } from './caller.ts';
@@ -30,7 +31,7 @@ export function verify(verifier: Verifier) {
         organizationId,
         usedFrom: { ip, userAgent },
       });
-      return c.json(verdictResource(verdict));
+      return isUnasked(verdict) ? problem(c, { kind: 'rate_limited' }) : c.json(verdictResource(verdict));
     },
   );
 }

@@ -1,13 +1,15 @@
 import type { Origin } from '../core/audit.ts';
 import { isNamed, holderOf, rootOf, type Caller } from '../core/caller.ts';
 import { decide, LIVE } from '../core/decide.ts';
+import type { Floods } from '../core/floods.ts';
 import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
+import { presentedBy } from '../core/presented.ts';
 import type { KeyRecord } from '../core/records.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import type { Scope } from '../core/scope.ts';
-import { digestOf, parseSecret } from '../core/secret.ts';
+import type { Digest } from '../core/secret.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 
@@ -16,12 +18,24 @@ export class Callers {
   readonly #organizations: OrganizationStore;
   readonly #keys: KeyStore;
   readonly #rootKeys: RootKeys;
+  readonly #floods: Floods;
+  readonly #isKnown: (digest: Digest) => Promise<boolean>;
   readonly #platform: Platform;
 
-  constructor(organizations: OrganizationStore, keys: KeyStore, rootKeys: RootKeys, platform: Platform) {
+  /** `isKnown`: whether a cache knows a key. Where unknown ones flood in, D1 is asked of no others. */
+  constructor(
+    organizations: OrganizationStore,
+    keys: KeyStore,
+    rootKeys: RootKeys,
+    floods: Floods,
+    isKnown: (digest: Digest) => Promise<boolean>,
+    platform: Platform,
+  ) {
     this.#organizations = organizations;
     this.#keys = keys;
     this.#rootKeys = rootKeys;
+    this.#floods = floods;
+    this.#isKnown = isKnown;
     this.#platform = platform;
   }
 
@@ -30,11 +44,14 @@ export class Callers {
    * the default one for root.
    */
   async identify(credential: string, organization: string | null, origin: Origin): Promise<Result<Caller>> {
-    const digest = await digestOf(credential);
-    if (await this.#rootKeys.match(digest))
-      return this.#root(organization ?? DEFAULT_ORGANIZATION_ID, origin);
-    if (parseSecret(credential) === null) return refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
+    const presented = await presentedBy(credential, origin.ip, this.#rootKeys, this.#floods);
+    if (!presented.ok) return presented;
+    if (presented.value.kind === 'root') return this.#root(organization ?? DEFAULT_ORGANIZATION_ID, origin);
+    const { digest, source } = presented.value;
+    if (this.#floods.isPaused(source) && !(await this.#isKnown(digest)))
+      return refuse({ kind: 'rate_limited' });
     const record = await this.#keys.record(digest, this.#platform.clock());
+    if (record === null) this.#floods.note(source);
     const caller = this.#holder(record, origin);
     return caller.ok && !isNamed(caller.value.organization, organization)
       ? refuse({ kind: 'not_found', what: 'organization' })

@@ -1,13 +1,12 @@
 import { changesBetween, type Action, type AuditEvent, type Target } from '../core/audit.ts';
 import type { Caller } from '../core/caller.ts';
 import { MAX_CHANGE_ATTEMPTS } from '../core/constants.ts';
-import type { Floors } from '../core/floors.ts';
 import type { IdFactory } from '../core/id.ts';
+import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
 import type { ServiceAccount } from '../core/records.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import { coversAll, uncovered, type ManagementScope, type Scope } from '../core/scope.ts';
-import type { RecordCache } from '../store/cache.ts';
 import type { CommitStore, Outcome, Write } from '../store/commit.ts';
 import type { Callers } from './callers.ts';
 
@@ -63,29 +62,29 @@ export function forbidden(caller: Caller, needed: Needed): Refusal | null {
   return coversAll(caller.scopes, [needed]) ? null : { kind: 'insufficient_scope', needed };
 }
 
-/** The one way in which state changes: authorised, judged, written with its audit event, and told to the cache. */
+/** The one way in which state changes: authorised, judged, written with its audit event, and told. */
 export class Changes {
   readonly #store: CommitStore;
-  readonly #cache: RecordCache;
-  readonly #floors: Floors;
+  readonly #tell: (news: News) => void;
   readonly #callers: Callers;
   readonly #ids: IdFactory;
   readonly #boundMs: number;
   readonly #platform: Platform;
 
-  /** `boundMs`: from a commit to the moment from which every edge knows of it. */
+  /**
+   * `tell` hears of each change that was committed. `boundMs`: from a commit to the moment from which every edge knows of
+   * it.
+   */
   constructor(
     store: CommitStore,
-    cache: RecordCache,
-    floors: Floors,
+    tell: (news: News) => void,
     callers: Callers,
     ids: IdFactory,
     boundMs: number,
     platform: Platform,
   ) {
     this.#store = store;
-    this.#cache = cache;
-    this.#floors = floors;
+    this.#tell = tell;
     this.#callers = callers;
     this.#ids = ids;
     this.#boundMs = boundMs;
@@ -126,7 +125,7 @@ export class Changes {
       const outcome = await this.#commit(current, judged, now);
       switch (outcome.kind) {
         case 'committed':
-          this.#tell(judged.edits, outcome);
+          this.#tell(newsOf(judged, outcome));
           return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.weakens) });
         case 'caller_changed': {
           const refreshed = await this.#callers.refresh(current);
@@ -181,23 +180,18 @@ export class Changes {
     };
   }
 
-  /** This isolate knows at once; others learn from KV, or from D1 when what they hold has grown too old. */
-  #tell(edits: readonly Edit[], { seq, keys }: Extract<Outcome, { kind: 'committed' }>): void {
-    const changed = edits.filter(({ before }) => before !== null).map(({ write }) => write.row.id);
-    for (const id of changed) this.#floors.raise(id, seq);
-    for (const { digest, record } of keys) {
-      this.#platform.background(
-        changed.includes(record.key.id)
-          ? this.#cache.replace(digest, record)
-          : this.#cache.put(digest, record),
-      );
-    }
-  }
-
   /** The bound counts from the commit; the clock after it is never too early, nor is it for what was done before. */
   #effectiveBy(takesAway: boolean): number | null {
     return takesAway ? this.#platform.clock() + this.#boundMs : null;
   }
+}
+
+function newsOf(
+  { edits, weakens }: Pick<Change<unknown>, 'edits' | 'weakens'>,
+  { generation, seq, keys }: Extract<Outcome, { kind: 'committed' }>,
+): News {
+  const changed = edits.filter(({ before }) => before !== null).map(({ write }) => write.row.id);
+  return { generation, seq, changed, keys, weakens };
 }
 
 function targetOf({ kind, row }: Write): Target {

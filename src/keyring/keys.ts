@@ -3,6 +3,7 @@ import { grantedByKey, keyIsStronger } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
 import { MAX_KEYS_IN_BATCH, MAX_LINEAGE_PASSES } from '../core/constants.ts';
 import { isExpired, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
+import { Unavailable } from '../core/faults.ts';
 import { parseKeyId, parseServiceAccountId, type KeyId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
 import type { ApiKey, Metadata, OrganizationRules, ServiceAccount } from '../core/records.ts';
@@ -215,50 +216,65 @@ export class Keys {
 
   /**
    * Ends what is live of a lineage, batch by batch as any plan of D1 allows, and looks again until nothing is: a rotation
-   * may have come between. The caller's own key comes last, as without it nothing more could be done.
+   * may have come between. The caller's own key comes last, as without it nothing more could be done. Where it can't go
+   * on after a first batch, how much is done is for the caller to look at.
    */
   async #revokeLineage(
     caller: Caller,
     id: string,
     reason: string | null,
   ): Promise<Result<Changed<ShownKey>>> {
-    for (let pass = 0; pass < MAX_LINEAGE_PASSES; pass++) {
-      const step = await this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
-        const found = await this.#find(current, id);
-        if (found === null) return refusal(KEY_NOT_FOUND);
-        const live = (await this.#store.lineage(current.organization.id, found.key.id))
-          .map(({ key }) => key)
-          .filter(
-            (key) => key.revokedAt === null && (key.id === found.key.id || !isExpired(key.expiresAt, now)),
-          );
-        const others = live.filter((key) => key.id !== current.credential?.key.id);
-        const ending = others.length > 0 ? others.slice(0, MAX_KEYS_IN_BATCH) : live;
-        if (ending.length === 0) return { kind: 'unchanged', value: { found, isDone: true } };
-        return {
-          kind: 'change',
-          edits: ending.map((before) => ({
-            action: 'api_key.revoked',
-            write: {
-              kind: 'revoke_key',
-              row: revokedBy(current.actor.id, before, reason, now),
-              isLast: others.length === 0,
-            },
-            before,
-          })),
-          grants: [],
-          grantedTo: { type: 'api_key', id: found.key.id },
-          weakens: true,
-          value: {
-            found: { ...found, key: revokedBy(current.actor.id, found.key, reason, now) },
-            isDone: others.length === 0,
-          },
-        };
-      });
-      if (!step.ok) return step;
-      const { value, effectiveBy } = step.value;
-      if (value.isDone) return accept({ value: value.found, effectiveBy });
+    const first = await this.#revokeSome(caller, id, reason);
+    if (!first.ok || first.value.value.isDone) return mapped(first);
+    try {
+      for (let pass = 1; pass < MAX_LINEAGE_PASSES; pass++) {
+        const next = await this.#revokeSome(caller, id, reason);
+        if (!next.ok) break;
+        if (next.value.value.isDone) return mapped(next);
+      }
+    } catch (error) {
+      if (!(error instanceof Unavailable)) throw error;
     }
-    return refuse({ kind: 'conflict' });
+    return refuse({ kind: 'outcome_unknown' });
+  }
+
+  /** One batch of a lineage's revocation. */
+  #revokeSome(
+    caller: Caller,
+    id: string,
+    reason: string | null,
+  ): Promise<Result<Changed<{ found: ShownKey; isDone: boolean }>>> {
+    return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
+      const found = await this.#find(current, id);
+      if (found === null) return refusal(KEY_NOT_FOUND);
+      const live = (await this.#store.lineage(current.organization.id, found.key.id))
+        .map(({ key }) => key)
+        .filter(
+          (key) => key.revokedAt === null && (key.id === found.key.id || !isExpired(key.expiresAt, now)),
+        );
+      const others = live.filter((key) => key.id !== current.credential?.key.id);
+      const ending = others.length > 0 ? others.slice(0, MAX_KEYS_IN_BATCH) : live;
+      if (ending.length === 0) return { kind: 'unchanged', value: { found, isDone: true } };
+      return {
+        kind: 'change',
+        edits: ending.map((before) => ({
+          action: 'api_key.revoked',
+          write: {
+            kind: 'revoke_key',
+            row: revokedBy(current.actor.id, before, reason, now),
+            isLast: others.length === 0,
+          },
+          before,
+        })),
+        grants: [],
+        grantedTo: { type: 'api_key', id: found.key.id },
+        weakens: true,
+        value: {
+          found: { ...found, key: revokedBy(current.actor.id, found.key, reason, now) },
+          isDone: others.length === 0,
+        },
+      };
+    });
   }
 
   #edit(
@@ -307,6 +323,10 @@ export class Keys {
     const accountId = parseServiceAccountId(id);
     return accountId === null ? null : this.#accounts.find(organization.id, accountId);
   }
+}
+
+function mapped(result: Result<Changed<{ readonly found: ShownKey }>>): Result<Changed<ShownKey>> {
+  return result.ok ? accept({ ...result.value, value: result.value.value.found }) : result;
 }
 
 function revokedBy(principal: string, key: ApiKey, reason: string | null, now: number): ApiKey {

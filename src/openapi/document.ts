@@ -127,6 +127,7 @@ const REASONS: Readonly<Record<number, string>> = {
   409: 'The present state stands in the way',
   413: 'The body is too large',
   415: 'The body is not declared as JSON',
+  429: 'Too much was asked in vain from this address',
   500: 'Internal error',
   503: 'Not available',
 };

@@ -407,6 +407,7 @@ export function problemsOf(operation: Operation): ProblemCode[] {
           'multiple_credentials',
           'missing_credential',
           'invalid_credential',
+          'rate_limited',
           // Also an organization that the credential does not belong to.
           'not_found',
           'unavailable',

@@ -10,6 +10,7 @@ import {
   type MintedKeyResource,
   type RevokedKeyResource,
   type RotatedKeyResource,
+  type UpdatedKeyResource,
 } from '../contract/api_keys.ts';
 import { scopes, userId } from '../contract/fields.ts';
 import { apiKeyResource, pageResource, timestampOf } from '../contract/resources.ts';
@@ -83,10 +84,13 @@ export class KeyManagement {
     });
   }
 
-  update(id: string, input: KeyPatchInput): Promise<Result<ApiKeyResource>> {
+  update(id: string, input: KeyPatchInput): Promise<Result<UpdatedKeyResource>> {
     return this.#call(named(keyPatch), { id, input }, async (caller, { id: keyId, input: patch }) => {
       const updated = await this.#services.keys.update(caller, keyId, patch);
-      return updated.ok ? accept(this.#resource(updated.value.value)) : updated;
+      if (!updated.ok) return updated;
+      const { value, effectiveBy } = updated.value;
+      const told = effectiveBy === null ? {} : { effectiveBy: timestampOf(effectiveBy) };
+      return accept({ ...this.#resource(value), ...told });
     });
   }
 

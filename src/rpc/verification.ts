@@ -59,15 +59,15 @@ async function verdictsOf(
   const isNeeded = requests.some(({ key }) => parseSecret(key) !== null);
   const organizationId = isNeeded ? await organizationOf(verifier, bound.data?.organization ?? null) : null;
   if (organizationId === undefined) return refuse({ kind: 'not_found', what: 'organization' });
-  return accept(
-    await Promise.all(
-      requests.map(async ({ scopes = [], ip = null, userAgent = null, ...request }) =>
-        verdictResource(
-          await verifier.verify({ ...request, scopes, organizationId, usedFrom: { ip, userAgent } }),
-        ),
-      ),
-    ),
+  const verdicts = await verifier.verifyMany(
+    requests.map(({ scopes = [], ip = null, userAgent = null, ...request }) => ({
+      ...request,
+      scopes,
+      organizationId,
+      usedFrom: { ip, userAgent },
+    })),
   );
+  return accept(verdicts.map(verdictResource));
 }
 
 /** An id stands for itself: of an organization that is none no key can be found. */

@@ -1,11 +1,11 @@
 import * as z from 'zod';
 
-import { KV_EDGE_CACHE_TTL_SECONDS, KV_MIN_TTL_SECONDS } from '../core/constants.ts';
+import { KV_EDGE_CACHE_TTL_SECONDS, KV_MIN_TTL_SECONDS, KV_RECORD_TTL_SECONDS } from '../core/constants.ts';
 import { ROLES, type KeyRecord } from '../core/records.ts';
 import { ENVIRONMENTS, type Digest } from '../core/secret.ts';
 
 /** Part of every name, and raised with the shape below: a new version never reads an older one's values. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 /** What KV holds under `key:<version>:<digest>`: a {@link KeyRecord} as JSON. */
 const cachedRecord = z.object({
@@ -40,56 +40,61 @@ const cachedRecord = z.object({
     maxKeyLifetime: z.string().nullable(),
     revision: z.number(),
   }),
+  generation: z.string(),
   asOf: z.number(),
   readAt: z.number(),
 });
 
-/** Records in KV, by digest: hints that may be late, lost or absent, so each says when it was read from D1. */
+/** Records in KV, by digest: hints that may be late, lost or absent, so each says as of which change it was read. */
 export class RecordCache {
   readonly #kv: KVNamespace;
-  readonly #usableSeconds: number;
 
-  /** A record is of no use `usableSeconds` after it was read, so KV need not keep it longer; with 0 KV is left alone. */
-  constructor(kv: KVNamespace, usableSeconds: number) {
+  constructor(kv: KVNamespace) {
     this.#kv = kv;
-    this.#usableSeconds = usableSeconds;
   }
 
-  /** The record under a digest, or null if there is none that this version can read. One KV read. */
-  async get(digest: Digest): Promise<KeyRecord | null> {
-    const value = await this.#kv.get(nameOf(digest), {
-      type: 'json',
-      cacheTtl: KV_EDGE_CACHE_TTL_SECONDS,
-    });
-    const parsed = cachedRecord.safeParse(value);
-    return parsed.success ? parsed.data : null;
+  /**
+   * The records under up to a hundred digests; what is not there, or not of this version, is missing. One KV read.
+   */
+  async get(digests: readonly Digest[]): Promise<Map<Digest, KeyRecord>> {
+    const options = { type: 'json', cacheTtl: KV_EDGE_CACHE_TTL_SECONDS } as const;
+    const [only] = digests;
+    if (only !== undefined && digests.length === 1) {
+      return readable([[only, await this.#kv.get(nameOf(only), options)]]);
+    }
+    const values = await this.#kv.get(digests.map(nameOf), options);
+    return readable(digests.map((digest) => [digest, values.get(nameOf(digest))]));
   }
 
   /** Puts what was just read or minted, unless the key expires before KV could forget it. */
   async put(digest: Digest, record: KeyRecord): Promise<void> {
-    const ttl = this.#ttlSeconds(record);
-    if (ttl === null || this.#usableSeconds === 0) return;
+    const ttl = ttlSeconds(record);
+    if (ttl === null) return;
     await this.#kv.put(nameOf(digest), JSON.stringify(record), { expirationTtl: ttl });
   }
 
   /** Puts what changed; where it can't be put, what was there before must not stay. */
   async replace(digest: Digest, record: KeyRecord): Promise<void> {
-    if (this.#ttlSeconds(record) === null && this.#usableSeconds > 0) await this.#kv.delete(nameOf(digest));
+    if (ttlSeconds(record) === null) await this.#kv.delete(nameOf(digest));
     else await this.put(digest, record);
   }
+}
 
-  /** Throws when KV cannot be read. */
-  async probe(): Promise<void> {
-    await this.#kv.get('probe', { cacheTtl: KV_EDGE_CACHE_TTL_SECONDS });
-  }
-
-  #ttlSeconds({ key, readAt }: KeyRecord): number | null {
-    const untilExpiry = key.expiresAt === null ? Infinity : Math.floor((key.expiresAt - readAt) / 1_000);
-    if (untilExpiry < KV_MIN_TTL_SECONDS) return null;
-    return Math.min(untilExpiry, Math.max(this.#usableSeconds, KV_MIN_TTL_SECONDS));
-  }
+function ttlSeconds({ key, readAt }: KeyRecord): number | null {
+  if (key.expiresAt === null) return KV_RECORD_TTL_SECONDS;
+  const untilExpiry = Math.floor((key.expiresAt - readAt) / 1_000);
+  return untilExpiry < KV_MIN_TTL_SECONDS ? null : Math.min(untilExpiry, KV_RECORD_TTL_SECONDS);
 }
 
 function nameOf(digest: Digest): string {
   return `key:${FORMAT_VERSION}:${digest}`;
+}
+
+function readable(values: readonly (readonly [Digest, unknown])[]): Map<Digest, KeyRecord> {
+  const records = new Map<Digest, KeyRecord>();
+  for (const [digest, value] of values) {
+    const parsed = cachedRecord.safeParse(value);
+    if (parsed.success) records.set(digest, parsed.data);
+  }
+  return records;
 }

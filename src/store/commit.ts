@@ -1,6 +1,7 @@
 import type { AuditEvent } from '../core/audit.ts';
 import { Unavailable } from '../core/faults.ts';
 import type { KeyId } from '../core/id.ts';
+import type { ChangedKey } from '../core/news.ts';
 import type { ApiKey, KeyRecord, Organization, OrganizationRules, ServiceAccount } from '../core/records.ts';
 import type { Digest } from '../core/secret.ts';
 import type { AccountStore } from './accounts.ts';
@@ -45,14 +46,13 @@ export interface Mutation {
   readonly maxLiveKeys: number | null;
 }
 
-/** A key as the change left it, for the cache. */
-interface ChangedKey {
-  readonly digest: Digest;
-  readonly record: KeyRecord;
-}
-
 export type Outcome =
-  | { readonly kind: 'committed'; readonly seq: number; readonly keys: readonly ChangedKey[] }
+  | {
+      readonly kind: 'committed';
+      readonly generation: string;
+      readonly seq: number;
+      readonly keys: readonly ChangedKey[];
+    }
   /** The caller may no longer do what it was judged to: judge the caller again. */
   | { readonly kind: 'caller_changed' }
   /** What is written, or what the judgement relied on, changed meanwhile: judge again. */
@@ -322,7 +322,9 @@ export class CommitStore {
 
   #readBack(mutation: Mutation): D1PreparedStatement[] {
     return [
-      this.#db.prepare('SELECT coalesce(max(seq), 0) AS as_of FROM changes'),
+      this.#db.prepare(
+        `SELECT (SELECT name FROM generation) AS generation, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of`,
+      ),
       ...keysOf(mutation).map((id) => this.#keys.readRecord(id)),
     ];
   }
@@ -333,9 +335,10 @@ function keysOf({ steps }: Mutation): KeyId[] {
 }
 
 function committed(mutation: Mutation, results: readonly D1Result[], now: number): Outcome {
-  const { seq, records } = readBackRows(results, keysOf(mutation).length);
+  const { generation, seq, records } = readBackRows(results, keysOf(mutation).length);
   return {
     kind: 'committed',
+    generation,
     seq,
     keys: records.map((row) => ({ digest: row.digest, record: toKeyRecord(row, now) })),
   };

@@ -24,7 +24,7 @@ const RECORDS = `SELECT k.id, k.digest, k.user_id, k.name, k.environment, k.scop
     o.id AS organization_id, o.slug AS organization_slug, o.key_prefix AS organization_key_prefix,
     o.personal_key_permissions AS organization_personal_key_permissions,
     o.max_live_keys AS organization_max_live_keys, o.max_key_lifetime AS organization_max_key_lifetime, o.revision AS organization_revision,
-    (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
+    (SELECT name FROM generation) AS generation, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
   FROM api_keys k
   JOIN organizations o ON o.id = k.organization_id AND o.deleted_at IS NULL
   LEFT JOIN service_accounts a ON a.id = k.service_account_id`;
@@ -103,10 +103,16 @@ export class KeyStore {
 
   /** The record behind a digest, deleted keys' included, from D1's primary. `readAt` is the time now. */
   async record(digest: Digest, readAt: number): Promise<KeyRecord | null> {
-    const row = await reaching(() =>
-      this.#db.prepare(`${RECORDS} WHERE k.digest = ?`).bind(digest).first<KeyRecordRow>(),
-    );
+    const row = await reaching(() => this.readRecords([digest]).first<KeyRecordRow>());
     return row === null ? null : toKeyRecord(row, readAt);
+  }
+
+  /** Reads a {@link KeyRecordRow} for each of the digests that is a key's, for use within a batch. */
+  readRecords(digests: readonly Digest[]): D1PreparedStatement {
+    // One list: a statement takes a hundred parameters.
+    return this.#db
+      .prepare(`${RECORDS} WHERE k.digest IN (SELECT value FROM json_each(?))`)
+      .bind(JSON.stringify(digests));
   }
 
   /** The record of a key by its id; otherwise as {@link record}. */

@@ -1,5 +1,8 @@
 import type { Action, AuditEvent, Target } from '../core/audit.ts';
+import { MAX_CHANGES_TOLD } from '../core/constants.ts';
+import { SchemaMissing } from '../core/faults.ts';
 import type { EventId, KeyId, OrganizationId, ServiceAccountId } from '../core/id.ts';
+import type { Snapshot } from '../core/knowledge.ts';
 import type {
   ApiKey,
   KeyRecord,
@@ -106,7 +109,15 @@ export interface KeyRecordRow {
   organization_max_live_keys: number | null;
   organization_max_key_lifetime: string | null;
   organization_revision: number;
+  generation: string;
   as_of: number;
+}
+
+export interface ChangesRow {
+  generation: string;
+  newest: number;
+  oldest: number;
+  changes: string;
 }
 
 const scopesOf = (json: string): Scope[] => JSON.parse(json) as Scope[];
@@ -219,19 +230,41 @@ export function toKeyRecord(row: KeyRecordRow, readAt: number): KeyRecord {
       maxKeyLifetime: row.organization_max_key_lifetime,
       revision: row.organization_revision,
     },
+    generation: row.generation,
     asOf: row.as_of,
     readAt,
   };
+}
+
+/** `after` is the position that was asked from, `knownAt` when the query started. */
+export function toSnapshot(row: ChangesRow | null, after: number, knownAt: number): Snapshot {
+  if (row === null) throw new SchemaMissing('the table generation is empty');
+  const newestFirst = JSON.parse(row.changes) as [subject: string, seq: number][];
+  const [, leftOut = Math.max(after, row.oldest - 1)] = newestFirst[MAX_CHANGES_TOLD] ?? [];
+  return {
+    generation: row.generation,
+    from: Math.min(leftOut, row.newest),
+    newest: row.newest,
+    changes: newestFirst.slice(0, MAX_CHANGES_TOLD).toReversed(),
+    knownAt,
+  };
+}
+
+/** The rows that one statement of a batch read. */
+export function rowsOf<Row>(result: D1Result | undefined): Row[] {
+  return (result?.results ?? []) as Row[];
 }
 
 /** What a batch read back at its end: how far along the changes it is, and the records of so many keys. */
 export function readBackRows(
   results: readonly D1Result[],
   keys: number,
-): { seq: number; records: KeyRecordRow[] } {
+): { generation: string; seq: number; records: KeyRecordRow[] } {
   const [changes, ...records] = results.slice(-1 - keys).map(({ results: [row] }) => row);
+  const { generation, as_of: seq } = changes as { generation: string; as_of: number };
   return {
-    seq: (changes as { as_of: number }).as_of,
+    generation,
+    seq,
     records: records.filter((row) => row !== undefined) as KeyRecordRow[],
   };
 }

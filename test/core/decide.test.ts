@@ -29,6 +29,7 @@ const LIVE: KeyRecord = {
     maxKeyLifetime: null,
     revision: 1,
   },
+  generation: 'first',
   asOf: 0,
   readAt: NOW,
 };

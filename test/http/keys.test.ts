@@ -128,7 +128,7 @@ describe('a verdict', () => {
       scopes: ['files:*'],
       metadata: { plan: 'pro' },
       expiresAt: (await get(key.id)).expiresAt,
-      source: 'kv',
+      source: 'memory',
       ageSeconds: 0,
     });
   });
@@ -143,7 +143,7 @@ describe('a verdict', () => {
       organizationId: 'org_000000000000000000000000',
       serviceAccountId: key.serviceAccountId,
       name: 'a key',
-      source: 'kv',
+      source: 'memory',
       ageSeconds: 0,
     });
   });

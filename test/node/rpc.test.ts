@@ -9,6 +9,9 @@ import { createTestHarness } from 'wrangler';
 import { apiKey, mintedKey, revokedKey, rotatedKey } from '../../src/contract/api_keys.ts';
 import { problem } from '../../src/contract/problem.ts';
 import { verdict } from '../../src/contract/verdict.ts';
+import { mintSecret } from '../../src/core/secret.ts';
+
+const strayKey = () => mintSecret('mk', 'live', (bytes) => crypto.getRandomValues(bytes));
 
 const ROOT_KEY = 'rpc-test-root-key-0123456789-abcdefghij';
 
@@ -105,6 +108,37 @@ describe('the Verifier entrypoint', () => {
     expect(await call('MINE', 'verifyMany', 'x')).toMatchObject(refusedWith('invalid_request'));
   });
 
+  it('tells where a verdict comes from and how old what it rests on is, and keeps to maxStaleness', async () => {
+    const { secret } = await mint();
+    const first = verdict.parse((await call('MINE', 'verify', { key: secret })).value);
+    expect(first.ageSeconds).toBeLessThanOrEqual(120);
+    const asked = verdict.parse((await call('MINE', 'verify', { key: secret, maxStaleness: 0 })).value);
+    expect(asked).toMatchObject({ valid: true, source: 'd1', ageSeconds: 0 });
+    const remembered = verdict.parse((await call('MINE', 'verify', { key: secret })).value);
+    expect(remembered).toMatchObject({ valid: true, source: 'memory' });
+  });
+
+  it('past a flood’s limit gives a verdict without a look-up, and known keys still theirs', async () => {
+    const { key, secret } = await mint();
+    await call('MINE', 'verify', { key: secret });
+    const ip = '192.0.2.7';
+    const strays = () => Array.from({ length: 100 }, () => ({ key: strayKey(), ip }));
+    // The counters begin anew with each minute of the wall clock, which may come in between.
+    for (let time = 0; time < 3; time++) await call('MINE', 'verifyMany', strays());
+    expect(await call('MINE', 'verify', { key: strayKey(), ip })).toEqual({
+      value: { valid: false, code: 'RATE_LIMITED', source: 'none', ageSeconds: 0 },
+    });
+    const { value } = await call('MINE', 'verifyMany', [
+      { key: strayKey(), ip },
+      { key: secret, ip },
+      { key: strayKey(), ip: '192.0.2.8' },
+    ]);
+    expect(value).toMatchObject([{ code: 'RATE_LIMITED' }, { keyId: key.id }, { code: 'NOT_FOUND' }]);
+    expect(await call('THEIRS', 'verify', { key: strayKey(), ip })).toMatchObject({
+      value: { code: 'NOT_FOUND' },
+    });
+  });
+
   it.each([undefined, null, 'x', {}, { key: 1 }, { key: 'x', nonsense: 1 }, { key: 'x', maxStaleness: -1 }])(
     'answers bad input %j with a value that names the field',
     async (input) => {
@@ -137,6 +171,31 @@ describe('the Keys entrypoint', () => {
     expect(await call('MINE', 'verify', { key: rotated.secret })).toMatchObject({
       value: { code: 'REVOKED' },
     });
+  });
+
+  it('tells of what takes something away by when it is in force everywhere, and of nothing else', async () => {
+    const within = async (method: string, ...args: unknown[]) => {
+      const before = Date.now();
+      const { value } = await call('KEYS', method, ...args);
+      const effectiveBy = value?.['effectiveBy'];
+      if (effectiveBy === undefined) return 'no time';
+      const ms = Date.parse(effectiveBy);
+      // Never earlier than the commit and two minutes.
+      return ms >= before + 120_000 && ms <= Date.now() + 120_000 ? 'two minutes' : effectiveBy;
+    };
+    const { key } = await mint();
+    const [other, another] = [await mint(), await mint()];
+    expect(await within('update', key.id, { name: 'renamed' })).toBe('no time');
+    expect(await within('update', key.id, { scopes: [] })).toBe('two minutes');
+    expect(await within('update', key.id, { scopes: null })).toBe('no time');
+    expect(await within('update', key.id, { enabled: false })).toBe('two minutes');
+    expect(await within('update', key.id, { enabled: true })).toBe('no time');
+    const soon = new Date(Date.now() + 3_600_000).toISOString();
+    expect(await within('update', key.id, { expiresAt: soon })).toBe('two minutes');
+    expect(await within('rotate', other.key.id, { gracePeriod: '1h' })).toBe('two minutes');
+    expect(await within('revoke', another.key.id)).toBe('two minutes');
+    // Its first revocation may be but a moment old.
+    expect(await within('revoke', another.key.id)).toBe('two minutes');
   });
 
   it('does what its scopes allow, and refuses by value', async () => {

@@ -66,6 +66,8 @@ beforeAll(async () => {
        INSERT INTO changes (subject, at) SELECT 'key_0', i FROM n`,
     ),
   ]);
+  // What an isolate that knows nothing yet reads of the changes is bounded elsewhere.
+  await service.upkeep();
 });
 
 /** The caller, or root's organization, by its primary key. */
@@ -75,13 +77,20 @@ const PAGE = 51;
 /** The keys that one filtered page may examine: once to find where they end, then each with its account. */
 const EXAMINED = 3 * 1_000;
 
+/** Whatever tells a position among the changes tells the generation with it. */
+const GENERATION = 1;
+/** What D1 counts for the list of digests, beside what it finds by them. */
+const DIGESTS = 2;
+/** What takes something away is followed by a sync: the generation, the oldest and newest change, and what is new. */
+const SYNC = 4;
+
 /** Rows that D1 reads for one call, at most, with thousands of keys, accounts and changes there. */
 const READS: Record<
   string,
   readonly [rows: number, method: string, path: () => string, body?: () => object]
 > = {
   'a verification on a miss': [
-    4,
+    4 + GENERATION + DIGESTS,
     'POST',
     () => '/v1/api-keys/verify',
     () => ({ key: target.secret, maxStaleness: 0 }),
@@ -107,16 +116,26 @@ const READS: Record<
     'GET',
     () => `/v1/api-keys?environment=test&serviceAccountId=${crowded.id}`,
   ],
-  minting: [10, 'POST', () => `/v1/service-accounts/${crowded.id}/api-keys`, () => ({ name: 'key' })],
+  minting: [
+    10 + 2 * GENERATION,
+    'POST',
+    () => `/v1/service-accounts/${crowded.id}/api-keys`,
+    () => ({ name: 'key' }),
+  ],
   'changing a key': [
-    15,
+    15 + 2 * GENERATION,
     'PATCH',
     () => `/v1/api-keys/${target.key.id}`,
     () => ({ name: crypto.randomUUID() }),
   ],
-  'making an account': [8, 'POST', () => '/v1/service-accounts', () => ({ name: crypto.randomUUID() })],
+  'making an account': [
+    8 + GENERATION,
+    'POST',
+    () => '/v1/service-accounts',
+    () => ({ name: crypto.randomUUID() }),
+  ],
   'disabling an account of thousands of keys': [
-    13,
+    13 + GENERATION + SYNC,
     'POST',
     () => `/v1/service-accounts/${crowded.id}/disable`,
   ],
@@ -126,15 +145,20 @@ const READS: Record<
     'GET',
     () => '/v1/organizations',
   ],
-  'making an organization': [7, 'POST', () => '/v1/organizations', () => ({ name: crypto.randomUUID() })],
+  'making an organization': [
+    7 + GENERATION,
+    'POST',
+    () => '/v1/organizations',
+    () => ({ name: crypto.randomUUID() }),
+  ],
   'changing an organization': [
-    9,
+    9 + GENERATION,
     'PATCH',
     () => `/v1/organizations/${tenant.id}`,
     () => ({ name: crypto.randomUUID() }),
   ],
   'deleting the organization of thousands of keys but for its own': [
-    9,
+    9 + GENERATION + SYNC,
     'DELETE',
     () => `/v1/organizations/${tenant.id}`,
   ],
@@ -212,12 +236,25 @@ const READS: Record<
     'GET',
     () => '/v1/audit-events?action=grant.refused&from=2020-01-01T00:00:00Z',
   ],
-  rotating: [16, 'POST', () => `/v1/api-keys/${few.id}/rotate`],
-  'revoking a key': [12, 'POST', () => `/v1/api-keys/${few.id}/revoke`],
-  'revoking a lineage of two': [52, 'POST', () => `/v1/api-keys/${few.id}/revoke`, () => ({ lineage: true })],
-  'deleting a key': [12, 'DELETE', () => `/v1/api-keys/${few.id}`],
-  'enabling an account of thousands of keys': [13, 'POST', () => `/v1/service-accounts/${crowded.id}/enable`],
-  'deleting an account of thousands of keys': [13, 'DELETE', () => `/v1/service-accounts/${crowded.id}`],
+  rotating: [16 + 3 * GENERATION + SYNC, 'POST', () => `/v1/api-keys/${few.id}/rotate`],
+  'revoking a key': [12 + 2 * GENERATION + SYNC, 'POST', () => `/v1/api-keys/${few.id}/revoke`],
+  'revoking a lineage of two': [
+    52 + 2 * GENERATION + SYNC,
+    'POST',
+    () => `/v1/api-keys/${few.id}/revoke`,
+    () => ({ lineage: true }),
+  ],
+  'deleting a key': [12 + 2 * GENERATION + SYNC, 'DELETE', () => `/v1/api-keys/${few.id}`],
+  'enabling an account of thousands of keys': [
+    13 + GENERATION,
+    'POST',
+    () => `/v1/service-accounts/${crowded.id}/enable`,
+  ],
+  'deleting an account of thousands of keys': [
+    13 + GENERATION + SYNC,
+    'DELETE',
+    () => `/v1/service-accounts/${crowded.id}`,
+  ],
 };
 
 const rowsRead = ({ d1 }: Awaited<ReturnType<TestService['ioOf']>>): number =>
@@ -240,8 +277,8 @@ describe('who calls', () => {
     'root, by an id': [1, () => ({ headers: { 'Mintmark-Organization': DEFAULT_ORGANIZATION } })],
     'root, by a slug': [1, () => ({ headers: { 'Mintmark-Organization': 'default' } })],
     'root, by a slug that nobody has': [0, () => ({ headers: { 'Mintmark-Organization': 'slug-none' } })],
-    'a key': [4, () => ({ credential: target.secret })],
-    'a key that is unknown': [0, () => ({ credential: unknown() })],
+    'a key': [4 + GENERATION + DIGESTS, () => ({ credential: target.secret })],
+    'a key that is unknown': [DIGESTS, () => ({ credential: unknown() })],
   };
   const unknown = (): string => mintSecret('mk', 'live', (bytes) => crypto.getRandomValues(bytes));
 
@@ -262,7 +299,7 @@ describe('who calls', () => {
         expect(answer.status).toBe(200);
       });
     const [byRoot, byKey] = [rowsRead(await change(ROOT_KEY)), rowsRead(await change(target.secret))];
-    expect(byKey - byRoot).toBeLessThanOrEqual(5);
+    expect(byKey - byRoot).toBeLessThanOrEqual(5 + GENERATION + DIGESTS);
   });
 });
 

@@ -1,13 +1,13 @@
-/** What a test does around the real D1: look on, fail a call, or change what a batch holds. */
+/** What a test does around the real D1: look on, delay or fail a call, or change what a batch holds. */
 export interface D1Hooks {
   /** Before a round trip; throwing keeps it from D1. */
-  before?: (statements: readonly string[]) => void;
+  before?: (statements: readonly string[]) => void | Promise<void>;
   /** Once a batch is on its way, and before it reaches D1. */
   beforeBatch?: () => Promise<void>;
   /** What goes to D1 instead of the statements of a batch. */
   rewrite?: (statements: D1PreparedStatement[], db: D1Database) => D1PreparedStatement[];
-  /** After D1 has answered; throwing loses the answer. */
-  after?: (statements: readonly string[], results: readonly D1Result[]) => void;
+  /** After D1 has answered, before the answer arrives; throwing loses it. */
+  after?: (statements: readonly string[], results: readonly D1Result[]) => void | Promise<void>;
 }
 
 class WrappedStatement implements D1PreparedStatement {
@@ -26,9 +26,9 @@ class WrappedStatement implements D1PreparedStatement {
   }
 
   async all<Row = Record<string, unknown>>(): Promise<D1Result<Row>> {
-    this.#hooks.before?.([this.sql]);
+    await this.#hooks.before?.([this.sql]);
     const result = await this.inner.all<Row>();
-    this.#hooks.after?.([this.sql], [result]);
+    await this.#hooks.after?.([this.sql], [result]);
     return result;
   }
 
@@ -56,11 +56,11 @@ export function wrapD1(db: D1Database, hooks: D1Hooks): D1Database {
     batch: async <Row>(statements: D1PreparedStatement[]): Promise<D1Result<Row>[]> => {
       const wrapped = statements.filter((statement) => statement instanceof WrappedStatement);
       const sql = wrapped.map((statement) => statement.sql);
-      hooks.before?.(sql);
+      await hooks.before?.(sql);
       await hooks.beforeBatch?.();
       const inner = wrapped.map((statement) => statement.inner);
       const results = await db.batch<Row>(hooks.rewrite?.(inner, db) ?? inner);
-      hooks.after?.(sql, results);
+      await hooks.after?.(sql, results);
       return results;
     },
     exec: unsupported,

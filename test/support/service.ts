@@ -17,7 +17,9 @@ export const ROOT_KEY = env.MINTMARK_ROOT_KEY;
 export interface Io {
   /** Round trips to D1, each with its statements and what they cost. */
   readonly d1: { sql: readonly string[]; rowsRead: number; rowsWritten: number }[];
-  readonly kv: { operation: 'get' | 'put' | 'delete'; name: string }[];
+  readonly kv: { operation: 'get' | 'put' | 'delete'; names: readonly string[] }[];
+  /** What was counted against a limit. */
+  readonly limits: string[];
 }
 
 export interface Answer {
@@ -42,11 +44,13 @@ interface CallOptions {
  * end when the clock reaches them, and hooks around the bindings. Two of them share storage and nothing else.
  */
 export class TestService {
-  readonly io: Io = { d1: [], kv: [] };
+  readonly io: Io = { d1: [], kv: [], limits: [] };
   readonly logs: LogEntry[] = [];
   readonly d1Hooks: D1Hooks = {};
   readonly kvHooks: KvHooks = {};
   readonly app: ReturnType<typeof createApp>;
+  readonly upkeep: () => Promise<void>;
+  readonly verifier: Services['verifier'];
   #now = Date.now();
   readonly #uses: Services['uses'];
   #heir: Services['uses'];
@@ -64,13 +68,13 @@ export class TestService {
           rowsRead: results.reduce((sum, { meta }) => sum + meta.rows_read, 0),
           rowsWritten: results.reduce((sum, { meta }) => sum + meta.rows_written, 0),
         });
-        this.d1Hooks.after?.(sql, results);
+        return this.d1Hooks.after?.(sql, results);
       },
     });
     const cache = wrapKv(env.CACHE, {
-      before: (operation, name) => {
-        this.io.kv.push({ operation, name });
-        this.kvHooks.before?.(operation, name);
+      before: (operation, names) => {
+        this.io.kv.push({ operation, names });
+        return this.kvHooks.before?.(operation, names);
       },
     });
     const platform: Platform = {
@@ -86,11 +90,13 @@ export class TestService {
       relay: async (uses) => this.#heir.take(uses),
       log: (entry) => this.logs.push(entry),
     };
-    const bindings = { DB: db, CACHE: cache, MINTMARK_ROOT_KEY: ROOT_KEY };
+    const bindings = { DB: db, CACHE: cache, FLOODS: this.#floods(), MINTMARK_ROOT_KEY: ROOT_KEY };
     const read = readConfig({ ...bindings, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
     const services = createServices(read.config, platform);
     this.#uses = services.uses;
+    this.upkeep = services.upkeep;
+    this.verifier = services.verifier;
     this.#heir = services.uses;
     this.app = createApp(services);
   }
@@ -160,10 +166,25 @@ export class TestService {
   /** Runs something and tells what it asked of D1 and KV, its background work included. */
   async ioOf(action: () => Promise<unknown>): Promise<Io> {
     await this.settle();
-    const before = { d1: this.io.d1.length, kv: this.io.kv.length };
+    const before = { d1: this.io.d1.length, kv: this.io.kv.length, limits: this.io.limits.length };
     await action();
     await this.settle();
-    return { d1: this.io.d1.slice(before.d1), kv: this.io.kv.slice(before.kv) };
+    return {
+      d1: this.io.d1.slice(before.d1),
+      kv: this.io.kv.slice(before.kv),
+      limits: this.io.limits.slice(before.limits),
+    };
+  }
+
+  /** The real counters, of this service alone. */
+  #floods(): RateLimit {
+    const own = crypto.randomUUID();
+    return {
+      limit: async ({ key }) => {
+        this.io.limits.push(key);
+        return env.FLOODS.limit({ key: `${own}:${key}` });
+      },
+    };
   }
 
   /** Every answer is held to what the OpenAPI document says of it. */
