@@ -43,7 +43,9 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: ['test/faults/**/*.test.ts'],
-          testTimeout: 60_000,
+          // Each runs a process of its own; more at once would only wait for cores.
+          maxConcurrency: 2,
+          testTimeout: 120_000,
         },
       },
     ],

@@ -1,0 +1,193 @@
+import type { Patch } from './production.ts';
+
+const KNOWLEDGE = 'core/knowledge.ts';
+const LOOKUP = 'verifier/lookup.ts';
+const FEED = 'verifier/feed.ts';
+const COMMIT = 'store/commit.ts';
+const ROWS = 'store/rows.ts';
+
+const one = (file: string, find: string, replace: string): readonly Patch[] => [{ file, find, replace }];
+
+/** Rules of the production code, each broken alone. The simulator must find every one. */
+export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
+  'a floor of a key does not matter': one(KNOWLEDGE, 'asOf >= this.#floorOf(key.id)', 'true'),
+  'a floor of an account does not matter': one(
+    KNOWLEDGE,
+    '(account === null || asOf >= this.#floorOf(account.id))',
+    'true',
+  ),
+  'a floor of an organization does not matter': one(
+    KNOWLEDGE,
+    'asOf >= this.#floorOf(organization.id)',
+    'true',
+  ),
+  'how far knowledge reaches back does not matter': one(KNOWLEDGE, 'asOf >= this.#from', 'true'),
+  'a gap in what was told is not seen': one(
+    KNOWLEDGE,
+    'if (from > this.#newest) this.#from = Math.max(this.#from, from);',
+    '',
+  ),
+  'forgetting a floor is no loss': one(
+    KNOWLEDGE,
+    'this.#from = Math.max(this.#from, forgotten);',
+    'void forgotten;',
+  ),
+  'a snapshot reaches back as far as the isolate that made it': one(
+    KNOWLEDGE,
+    'from: Math.max(this.#from, forgotten)',
+    'from: Math.min(this.#from, forgotten)',
+  ),
+  'a list of changes that was cut reaches back to where it was asked from': one(
+    ROWS,
+    'const [, leftOut = Math.max(after, row.oldest - 1)] = newestFirst[MAX_CHANGES_TOLD] ?? [];',
+    'const leftOut = Math.max(after, row.oldest - 1);',
+  ),
+  'changes that were pruned are not missed': one(ROWS, 'Math.max(after, row.oldest - 1)', 'after'),
+  'knowledge is as young as the end of its query': one(
+    FEED,
+    'const snapshot = await this.#changes.since(asked, this.#platform.clock());',
+    'const snapshot = { ...(await this.#changes.since(asked, this.#platform.clock())), knownAt: this.#platform.clock() };',
+  ),
+  'a record is as young as the end of its query': one(
+    LOOKUP,
+    'for (const [digest, record] of records) this.#remember(digest, record);',
+    'for (const [digest, record] of records) this.#remember(digest, { ...record, readAt: this.#platform.clock() });',
+  ),
+  'a snapshot is believed without its stamp': one(
+    FEED,
+    'if (this.#knowledge.accept(snapshot)) this.#postpone();',
+    'if (this.#knowledge.accept({ ...snapshot, knownAt: this.#platform.clock() })) this.#postpone();',
+  ),
+  'knowledge may have any age': [
+    { file: FEED, find: '<= this.#timing.usableMs;', replace: '< Infinity;' },
+    { file: LOOKUP, find: 'oldestMs > 0 && ageMs <= oldestMs', replace: 'oldestMs > 0' },
+  ],
+  'floors are looked at before the wait for KV': [
+    {
+      file: KNOWLEDGE,
+      find: '  /** What is known, as a snapshot',
+      replace: `  copy(): Knowledge {
+    const copy = new Knowledge(this.#limit);
+    copy.#generation = this.#generation;
+    copy.#from = this.#from;
+    for (const [subject, seq] of this.#floors) copy.#floors.set(subject, seq);
+    return copy;
+  }
+
+  /** What is known, as a snapshot`,
+    },
+    {
+      file: LOOKUP,
+      find: '    const cached = await this.#readCaches(',
+      replace: '    this.before = this.#knowledge.copy();\n    const cached = await this.#readCaches(',
+    },
+    {
+      file: LOOKUP,
+      find: '  readonly #platform: Platform;\n\n  constructor',
+      replace: '  readonly #platform: Platform;\n  before: Knowledge;\n\n  constructor',
+    },
+    {
+      file: LOOKUP,
+      find: 'if (record === undefined || !isOf(record, wanted) || !this.#knowledge.covers(record)) return null;',
+      replace: `const known = source === 'kv' ? this.before : this.#knowledge;
+    if (record === undefined || !isOf(record, wanted) || !known.covers(record)) return null;`,
+    },
+  ],
+  'no sync is ever due': one(FEED, 'if (now < this.#dueAt ||', 'if (now > 0 ||'),
+  'the generation of a record does not matter': one(
+    KNOWLEDGE,
+    'record.generation === this.#generation &&',
+    '',
+  ),
+  'another generation is not noticed': one(
+    KNOWLEDGE,
+    'return asked.generation !== null && generation !== asked.generation;',
+    'void asked; void generation; return false;',
+  ),
+  'a database that lacks what it had is not noticed': one(
+    KNOWLEDGE,
+    '|| snapshot.newest < asked.highest',
+    '',
+  ),
+  'what was asked before all was forgotten is believed': one(
+    KNOWLEDGE,
+    'if (asked.life !== this.#life) return false;',
+    '',
+  ),
+  'snapshots from before all was forgotten are believed': one(
+    KNOWLEDGE,
+    'snapshot.knownAt < this.#notBefore || ',
+    '',
+  ),
+  'a record is put without what it was read as of': one(
+    LOOKUP,
+    'this.#memory.put(digest, record);\n    if (held',
+    'this.#memory.put(digest, { ...record, asOf: Infinity });\n    if (held',
+  ),
+  'an isolate does not heed its own changes': one(
+    FEED,
+    'this.#knowledge.raise(changed, seq,',
+    'this.#knowledge.raise([], seq,',
+  ),
+  'an answer of D1 that was overtaken is used': one(
+    LOOKUP,
+    'answer !== undefined && !(answer.record !== null && this.#knowledge.isPast(answer.record))',
+    'answer !== undefined',
+  ),
+  'expiry is left to the cache': one('core/decide.ts', 'if (isExpired(key.expiresAt, now))', 'if (false)'),
+  'maxStaleness does not matter to memory': one(
+    LOOKUP,
+    'Math.min(maxAgeMs ?? Infinity, this.#limits.usableMs)',
+    '(void maxAgeMs, this.#limits.usableMs)',
+  ),
+  'maxStaleness does not matter while D1 fails': one(
+    LOOKUP,
+    ' || wanted.maxAgeMs !== null || graceMs',
+    ' || graceMs',
+  ),
+  'a grace has no end': one(LOOKUP, 'if (ageMs > usableMs + graceMs) return null;', ''),
+  'what is degraded is not called so': one(LOOKUP, 'isDegraded: ageMs > usableMs', 'isDegraded: false'),
+  'while D1 fails, known changes do not matter': one(
+    LOOKUP,
+    'if (!isOf(record, wanted) || this.#knowledge.isPast(record)) return null;\n    const ageMs',
+    'if (!isOf(record, wanted)) return null;\n    const ageMs',
+  ),
+  'a change is told apart from its batch': [
+    {
+      file: COMMIT,
+      find: '      results = await this.#db.batch(this.#statements(mutation, now));',
+      replace: `      const all = this.#statements(mutation, now);
+      const told = mutation.steps.filter(({ write }) => write.kind !== 'insert_key').length;
+      const last = all.length - keysOf(mutation).length - 1;
+      const changes = all.splice(last - told, told);
+      results = await this.#db.batch(all);
+      for (const change of changes) await change.run();`,
+    },
+  ],
+  'an account tells no change': one(
+    COMMIT,
+    "write.kind !== 'insert_key'",
+    "write.kind !== 'insert_key' && !write.kind.endsWith('_account')",
+  ),
+  'a lost answer is taken for a failure': one(
+    COMMIT,
+    "if (fault instanceof Unavailable) return { kind: 'unknown' };\n      throw fault;\n    }\n    return",
+    'throw fault;\n    }\n    return',
+  ),
+  'a change is in force by the bound after it was asked for': one(
+    'keyring/changes.ts',
+    'effectiveBy: this.#effectiveBy(judged.weakens)',
+    'effectiveBy: judged.weakens ? now + this.#boundMs : null',
+  ),
+  'a revocation that could not go on is called undone': one(
+    'keyring/keys.ts',
+    'if (!(error instanceof Unavailable)) throw error;\n    }\n    return refuse',
+    'throw error;\n    }\n    return refuse',
+  ),
+  'pruning keeps nothing': one(
+    'store/changes.ts',
+    '(SELECT max(seq) FROM changes) - ?1',
+    '(SELECT max(seq) FROM changes) + 0 * ?1',
+  ),
+  'a first use ends nothing': one('verifier/uses.ts', 'this.#succession.note(record);', ''),
+};
