@@ -25,6 +25,7 @@ import { OrganizationStore } from './store/organizations.ts';
 import { SnapshotCache } from './store/snapshots.ts';
 import { UsageStore } from './store/usage.ts';
 import { Absences } from './verifier/absences.ts';
+import { Caches } from './verifier/caches.ts';
 import { Feed, timingOf } from './verifier/feed.ts';
 import { Lookup } from './verifier/lookup.ts';
 import { Memory } from './verifier/memory.ts';
@@ -59,18 +60,17 @@ export function createServices(config: Config, platform: Platform): Services {
   });
   const outage = new Outage(platform);
   const limits = { usableMs: timing.usableMs, graceMs: config.outageGraceSeconds * 1_000 };
-  const lookup = new Lookup(
+  const caches = new Caches(
     memory,
     absences,
     knowledge,
     feed,
     new RecordCache(config.cache),
-    new LookupStore(config.db, keyStore, changeStore),
-    floods,
-    outage,
     limits,
     platform,
   );
+  const lookups = new LookupStore(config.db, keyStore, changeStore);
+  const lookup = new Lookup(caches, knowledge, feed, lookups, floods, outage, limits, platform);
 
   const names = new OrganizationNames(organizationStore, outage, limits, platform);
   const callers = new Callers(
@@ -78,12 +78,12 @@ export function createServices(config: Config, platform: Platform): Services {
     keyStore,
     rootKeys,
     floods,
-    (digest) => lookup.knows(digest),
+    (digest) => caches.knows(digest),
     platform,
   );
   const changes = new Changes(
     commits,
-    (news) => lookup.tell(news),
+    (news) => caches.tell(news),
     callers,
     ids,
     // Even where nothing is cached, a verdict may be on its way.
@@ -101,7 +101,7 @@ export function createServices(config: Config, platform: Platform): Services {
     accounts: new Accounts(accountStore, changes, ids),
     keys: new Keys(keyStore, accountStore, changes, maker, clock),
     callers,
-    verifier: new Verifier(lookup, names, rootKeys, floods, uses, platform),
+    verifier: new Verifier(caches, lookup, names, rootKeys, floods, uses, platform),
     uses,
     rootKeys,
     probes: {

@@ -4,7 +4,7 @@ import type { OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { within } from '../core/within.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
-import type { Limits } from './lookup.ts';
+import type { Limits } from './caches.ts';
 import type { Outage } from './outage.ts';
 
 /**

@@ -8,9 +8,11 @@ import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, parseSecret } from '../core/secret.ts';
 import type { Verdict } from '../core/verdict.ts';
-import type { Answer, Lookup, Wanted } from './lookup.ts';
+import type { Caches } from './caches.ts';
+import type { Answer, Lookup } from './lookup.ts';
 import type { OrganizationNames } from './organization_names.ts';
 import type { Uses } from './uses.ts';
+import type { Wanted } from './wanted.ts';
 
 /** How a binding says that it is for every organization. */
 const ANY_ORGANIZATION = '*';
@@ -40,6 +42,7 @@ const RATE_LIMITED: Verdict = { ...MALFORMED, decision: { code: 'RATE_LIMITED' }
 
 /** The hot path: format and checksum, digest, memory, KV, D1, decide. Every entrance that verifies a key ends here. */
 export class Verifier {
+  readonly #caches: Caches;
   readonly #lookup: Lookup;
   readonly #names: OrganizationNames;
   readonly #rootKeys: RootKeys;
@@ -48,6 +51,7 @@ export class Verifier {
   readonly #platform: Platform;
 
   constructor(
+    caches: Caches,
     lookup: Lookup,
     names: OrganizationNames,
     rootKeys: RootKeys,
@@ -55,6 +59,7 @@ export class Verifier {
     uses: Uses,
     platform: Platform,
   ) {
+    this.#caches = caches;
     this.#lookup = lookup;
     this.#names = names;
     this.#rootKeys = rootKeys;
@@ -121,7 +126,7 @@ export class Verifier {
   }
 
   async #find(wanted: Wanted): Promise<Answer> {
-    const found = this.#lookup.recall(wanted);
+    const found = this.#caches.recall(wanted);
     if (found !== null) return found;
     const [answer = 'limited'] = await this.#lookup.find([wanted]);
     return answer;

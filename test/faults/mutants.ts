@@ -1,6 +1,7 @@
 import type { Patch } from './production.ts';
 
 const KNOWLEDGE = 'core/knowledge.ts';
+const CACHES = 'verifier/caches.ts';
 const LOOKUP = 'verifier/lookup.ts';
 const FEED = 'verifier/feed.ts';
 const COMMIT = 'store/commit.ts';
@@ -50,8 +51,8 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
   ),
   'a record is as young as the end of its query': one(
     LOOKUP,
-    'for (const [digest, record] of records) this.#remember(digest, record);',
-    'for (const [digest, record] of records) this.#remember(digest, { ...record, readAt: this.#platform.clock() });',
+    'for (const [digest, record] of records) this.#caches.keep(digest, record);',
+    'for (const [digest, record] of records) this.#caches.keep(digest, { ...record, readAt: this.#platform.clock() });',
   ),
   'a snapshot is believed without its stamp': one(
     FEED,
@@ -60,7 +61,7 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
   ),
   'knowledge may have any age': [
     { file: FEED, find: '<= this.#timing.usableMs;', replace: '< Infinity;' },
-    { file: LOOKUP, find: 'oldestMs > 0 && ageMs <= oldestMs', replace: 'oldestMs > 0' },
+    { file: CACHES, find: 'oldestMs > 0 && ageMs <= oldestMs', replace: 'oldestMs > 0' },
   ],
   'floors are looked at before the wait for KV': [
     {
@@ -77,17 +78,14 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
   /** What is known, as a snapshot`,
     },
     {
-      file: LOOKUP,
-      find: '    const cached = await this.#readCaches(',
-      replace: '    this.before = this.#knowledge.copy();\n    const cached = await this.#readCaches(',
+      file: CACHES,
+      find: '  async read(open: readonly Wanted[]): Promise<Cached> {',
+      replace: `  before: Knowledge;
+  async read(open: readonly Wanted[]): Promise<Cached> {
+    this.before = this.#knowledge.copy();`,
     },
     {
-      file: LOOKUP,
-      find: '  readonly #platform: Platform;\n\n  constructor',
-      replace: '  readonly #platform: Platform;\n  before: Knowledge;\n\n  constructor',
-    },
-    {
-      file: LOOKUP,
+      file: CACHES,
       find: 'if (record === undefined || !isOf(record, wanted) || !this.#knowledge.covers(record)) return null;',
       replace: `const known = source === 'kv' ? this.before : this.#knowledge;
     if (record === undefined || !isOf(record, wanted) || !known.covers(record)) return null;`,
@@ -120,7 +118,7 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
     '',
   ),
   'a record is put without what it was read as of': one(
-    LOOKUP,
+    CACHES,
     'this.#memory.put(digest, record);\n    if (held',
     'this.#memory.put(digest, { ...record, asOf: Infinity });\n    if (held',
   ),
@@ -136,19 +134,19 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
   ),
   'expiry is left to the cache': one('core/decide.ts', 'if (isExpired(key.expiresAt, now))', 'if (false)'),
   'maxStaleness does not matter to memory': one(
-    LOOKUP,
+    CACHES,
     'Math.min(maxAgeMs ?? Infinity, this.#limits.usableMs)',
     '(void maxAgeMs, this.#limits.usableMs)',
   ),
   'maxStaleness does not matter while D1 fails': one(
-    LOOKUP,
+    CACHES,
     ' || wanted.maxAgeMs !== null || graceMs',
     ' || graceMs',
   ),
-  'a grace has no end': one(LOOKUP, 'if (ageMs > usableMs + graceMs) return null;', ''),
-  'what is degraded is not called so': one(LOOKUP, 'isDegraded: ageMs > usableMs', 'isDegraded: false'),
+  'a grace has no end': one(CACHES, 'if (ageMs > usableMs + graceMs) return null;', ''),
+  'what is degraded is not called so': one(CACHES, 'isDegraded: ageMs > usableMs', 'isDegraded: false'),
   'while D1 fails, known changes do not matter': one(
-    LOOKUP,
+    CACHES,
     'if (!isOf(record, wanted) || this.#knowledge.isPast(record)) return null;\n    const ageMs',
     'if (!isOf(record, wanted)) return null;\n    const ageMs',
   ),
