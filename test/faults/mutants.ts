@@ -7,10 +7,21 @@ const FEED = 'verifier/feed.ts';
 const COMMIT = 'store/commit.ts';
 const ROWS = 'store/rows.ts';
 
-const one = (file: string, find: string, replace: string): readonly Patch[] => [{ file, find, replace }];
+/** A rule of the production code, broken. */
+interface Mutant {
+  readonly patches: readonly Patch[];
+  /** Under which it is found soon; it is found under others too, but that may take long. */
+  readonly seed: number;
+}
 
-/** Rules of the production code, each broken alone. The simulator must find every one. */
-export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
+const one = (file: string, find: string, replace: string, seed = 1): Mutant => ({
+  patches: [{ file, find, replace }],
+  seed,
+});
+const several = (...patches: readonly Patch[]): Mutant => ({ patches, seed: 1 });
+
+/** The simulator must find every one. */
+export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'a floor of a key does not matter': one(KNOWLEDGE, 'asOf >= this.#floorOf(key.id)', 'true'),
   'a floor of an account does not matter': one(
     KNOWLEDGE,
@@ -22,48 +33,54 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
     'asOf >= this.#floorOf(organization.id)',
     'true',
   ),
-  'how far knowledge reaches back does not matter': one(KNOWLEDGE, 'asOf >= this.#from', 'true'),
+  'how far knowledge reaches back does not matter': one(KNOWLEDGE, 'asOf >= this.#from', 'true', 3),
   'a gap in what was told is not seen': one(
     KNOWLEDGE,
     'if (from > this.#newest) this.#from = Math.max(this.#from, from);',
     '',
+    3,
   ),
   'forgetting a floor is no loss': one(
     KNOWLEDGE,
     'this.#from = Math.max(this.#from, forgotten);',
     'void forgotten;',
+    3,
   ),
   'a snapshot reaches back as far as the isolate that made it': one(
     KNOWLEDGE,
     'from: Math.max(this.#from, forgotten)',
     'from: Math.min(this.#from, forgotten)',
+    11,
   ),
   'a list of changes that was cut reaches back to where it was asked from': one(
     ROWS,
     'const [, leftOut = Math.max(after, row.oldest - 1)] = newestFirst[MAX_CHANGES_TOLD] ?? [];',
     'const leftOut = Math.max(after, row.oldest - 1);',
+    6,
   ),
-  'changes that were pruned are not missed': one(ROWS, 'Math.max(after, row.oldest - 1)', 'after'),
+  'changes that were pruned are not missed': one(ROWS, 'Math.max(after, row.oldest - 1)', 'after', 5),
   'knowledge is as young as the end of its query': one(
     FEED,
     'const snapshot = await this.#changes.since(asked, this.#platform.clock());',
     'const snapshot = { ...(await this.#changes.since(asked, this.#platform.clock())), knownAt: this.#platform.clock() };',
+    10,
   ),
   'a record is as young as the end of its query': one(
     LOOKUP,
     'for (const [digest, record] of records) this.#caches.keep(digest, record);',
     'for (const [digest, record] of records) this.#caches.keep(digest, { ...record, readAt: this.#platform.clock() });',
+    6,
   ),
   'a snapshot is believed without its stamp': one(
     FEED,
     'if (this.#knowledge.accept(snapshot)) this.#postpone();',
     'if (this.#knowledge.accept({ ...snapshot, knownAt: this.#platform.clock() })) this.#postpone();',
   ),
-  'knowledge may have any age': [
+  'knowledge may have any age': several(
     { file: FEED, find: '<= this.#timing.usableMs;', replace: '< Infinity;' },
     { file: CACHES, find: 'oldestMs > 0 && ageMs <= oldestMs', replace: 'oldestMs > 0' },
-  ],
-  'floors are looked at before the wait for KV': [
+  ),
+  'floors are looked at before the wait for KV': several(
     {
       file: KNOWLEDGE,
       find: '  /** What is known, as a snapshot',
@@ -90,7 +107,7 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
       replace: `const known = source === 'kv' ? this.before : this.#knowledge;
     if (record === undefined || !isOf(record, wanted) || !known.covers(record)) return null;`,
     },
-  ],
+  ),
   'no sync is ever due': one(FEED, 'if (now < this.#dueAt ||', 'if (now > 0 ||'),
   'the generation of a record does not matter': one(
     KNOWLEDGE,
@@ -116,6 +133,7 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
     KNOWLEDGE,
     'snapshot.knownAt < this.#notBefore || ',
     '',
+    9,
   ),
   'a record is put without what it was read as of': one(
     CACHES,
@@ -126,6 +144,7 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
     FEED,
     'this.#knowledge.raise(changed, seq,',
     'this.#knowledge.raise([], seq,',
+    14,
   ),
   'an answer of D1 that was overtaken is used': one(
     LOOKUP,
@@ -143,25 +162,23 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
     ' || wanted.maxAgeMs !== null || graceMs',
     ' || graceMs',
   ),
-  'a grace has no end': one(CACHES, 'if (ageMs > usableMs + graceMs) return null;', ''),
+  'a grace has no end': one(CACHES, 'if (ageMs > usableMs + graceMs) return null;', '', 2),
   'what is degraded is not called so': one(CACHES, 'isDegraded: ageMs > usableMs', 'isDegraded: false'),
   'while D1 fails, known changes do not matter': one(
     CACHES,
     'if (!isOf(record, wanted) || this.#knowledge.isPast(record)) return null;\n    const ageMs',
     'if (!isOf(record, wanted)) return null;\n    const ageMs',
   ),
-  'a change is told apart from its batch': [
-    {
-      file: COMMIT,
-      find: '      results = await this.#db.batch(this.#statements(mutation, now));',
-      replace: `      const all = this.#statements(mutation, now);
+  'a change is told apart from its batch': several({
+    file: COMMIT,
+    find: '      results = await this.#db.batch(this.#statements(mutation, now));',
+    replace: `      const all = this.#statements(mutation, now);
       const told = mutation.steps.filter(({ write }) => write.kind !== 'insert_key').length;
       const last = all.length - keysOf(mutation).length - 1;
       const changes = all.splice(last - told, told);
       results = await this.#db.batch(all);
       for (const change of changes) await change.run();`,
-    },
-  ],
+  }),
   'an account tells no change': one(
     COMMIT,
     "write.kind !== 'insert_key'",
@@ -187,5 +204,5 @@ export const MUTANTS: Readonly<Record<string, readonly Patch[]>> = {
     '(SELECT max(seq) FROM changes) - ?1',
     '(SELECT max(seq) FROM changes) + 0 * ?1',
   ),
-  'a first use ends nothing': one('verifier/uses.ts', 'this.#succession.note(record);', ''),
+  'a first use ends nothing': one('verifier/uses.ts', 'this.#succession.note(record);', '', 8),
 };

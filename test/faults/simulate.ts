@@ -29,14 +29,16 @@ if (values.help) {
   process.exit(0);
 }
 
-const mutant = values.mutant === undefined ? [] : MUTANTS[values.mutant];
+const NONE = { patches: [], seed: undefined };
+const mutant = values.mutant === undefined ? NONE : MUTANTS[values.mutant];
 if (mutant === undefined) {
   console.error(USAGE);
   process.exit(2);
 }
 
 makeDigestsSynchronous();
-const simulator = new Simulator(await loadProduction(mutant));
+const seed = values.seed === undefined ? mutant.seed : Number(values.seed);
+const simulator = new Simulator(await loadProduction(mutant.patches));
 const startedAt = performance.now();
 const result = await fc.check(
   fc.asyncProperty(histories, async (history) => {
@@ -47,7 +49,7 @@ const result = await fc.check(
     numRuns: Number(values.histories),
     // That a mutant is found is enough; shrinking takes longer than finding.
     endOnFailure: values.mutant !== undefined && !values.shrink,
-    ...(values.seed === undefined ? {} : { seed: Number(values.seed) }),
+    ...(seed === undefined ? {} : { seed }),
     ...(values.path === undefined ? {} : { path: values.path }),
   },
 );
