@@ -72,7 +72,7 @@ export function createServices(config: Config, platform: Platform): Services {
   const lookups = new LookupStore(config.db, keyStore, changeStore);
   const lookup = new Lookup(caches, knowledge, feed, lookups, floods, outage, limits, platform);
 
-  const names = new OrganizationNames(organizationStore, outage, limits, platform);
+  const names = new OrganizationNames(organizationStore, knowledge, feed, limits, platform);
   const callers = new Callers(
     organizationStore,
     keyStore,
@@ -104,6 +104,7 @@ export function createServices(config: Config, platform: Platform): Services {
     verifier: new Verifier(caches, lookup, names, rootKeys, floods, uses, platform),
     uses,
     rootKeys,
+    floods,
     probes: {
       database: () => organizationStore.find(DEFAULT_ORGANIZATION_ID),
       cache: () => snapshots.probe(),

@@ -134,6 +134,11 @@ export default {
     return served(env).app.fetch(request, env, context);
   },
   async scheduled(_, env) {
-    await served(env).services?.upkeep();
+    try {
+      await served(env).services?.upkeep();
+    } catch (error) {
+      // What was not done this time is done the next.
+      log({ level: 'error', event: 'upkeep_failed', error: String(error) });
+    }
   },
 } satisfies ExportedHandler<Bindings>;

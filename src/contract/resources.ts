@@ -110,6 +110,12 @@ export function verdictResource({ decision, source, ageSeconds, isDegraded }: Ve
   };
 }
 
+/** When what ends a key is in force; every such change tells a time. */
+export function effectiveByOf(effectiveBy: number | null): string {
+  if (effectiveBy === null) throw new Error('what ends a key says by when');
+  return timestampOf(effectiveBy);
+}
+
 export function auditEventResource(event: AuditEvent): AuditEventResource {
   return { ...event, at: timestampOf(event.at) };
 }

@@ -84,13 +84,18 @@ export const SYNC_JITTER = 0.2;
 /** How long an edge that is cut off from D1 goes on by what it knows. */
 export const DEFAULT_OUTAGE_GRACE_SECONDS = 600;
 export const LARGEST_OUTAGE_GRACE_SECONDS = 86_400;
+/** How old the judgement of a caller may be when its key is asked about, for a body may be long on its way. */
+export const CALLER_JUDGED_MS = SECOND_MS;
 /** After D1 failed, what can be answered without it is, for so long, before it is asked again. */
 export const OUTAGE_RETRY_MS = 5 * SECOND_MS;
 
-/** A verification waits so long for D1: within the part of the bound that is kept for what is on its way. */
-export const DATABASE_PATIENCE_MS = 5 * SECOND_MS;
-/** A verification waits so long for KV, whose slowest reads take tenths of a second, before it asks D1. */
-export const CACHE_PATIENCE_MS = SECOND_MS;
+/**
+ * A verification waits so long for D1. Twice that, for its caller and its key, twice the next, and a second in between
+ * are within the part of the bound that is kept for what is on its way.
+ */
+export const DATABASE_PATIENCE_MS = 3 * SECOND_MS;
+/** A verification waits so long for a read of KV, whose slowest reads take tenths of a second, before it asks D1. */
+export const CACHE_PATIENCE_MS = SECOND_MS / 2;
 /** D1's answers that other changes overtook on their way, before a verification is given up. */
 export const MAX_LOOKUP_ATTEMPTS = 3;
 

@@ -1,4 +1,5 @@
 import { FLOOD_PAUSE_MS, MAX_FLOODS } from './constants.ts';
+import { networkOf } from './network.ts';
 import type { Platform } from './platform.ts';
 
 /** Counts one more for a source, and tells whether it is still within its limit. */
@@ -41,10 +42,10 @@ export class Floods {
 
 /** Sources of what is looked up in vain: a caller's organization, where there is one, and the client's address. */
 export function missesOf(organizationId: string | null, address: string | null): string {
-  return `miss:${organizationId ?? ''}:${address ?? ''}`;
+  return `miss:${organizationId ?? ''}:${networkOf(address ?? '')}`;
 }
 
 /** Sources of credentials that are no key, and so a guess at the root key. */
 export function guessesOf(address: string | null): string {
-  return `root:${address ?? ''}`;
+  return `root:${networkOf(address ?? '')}`;
 }

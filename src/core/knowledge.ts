@@ -1,3 +1,4 @@
+import { CLOCK_TOLERANCE_MS } from './constants.ts';
 import type { KeyRecord } from './records.ts';
 
 /**
@@ -16,6 +17,9 @@ export interface Snapshot {
   /** When the query started, in epoch milliseconds: what was committed before is reflected. */
   readonly knownAt: number;
 }
+
+/** Of what D1 was when something was read from it. */
+export type ReadOf = Pick<KeyRecord, 'generation' | 'asOf' | 'readAt'>;
 
 /** What was known when D1 was asked. */
 export interface Position {
@@ -70,7 +74,9 @@ export class Knowledge {
    */
   learn(snapshot: Snapshot, asked: Position): boolean {
     if (asked.life !== this.#life) return false;
-    const isOther = this.#isOther(snapshot.generation, asked) || snapshot.newest < asked.highest;
+    const isOther =
+      (asked.generation !== null && asked.generation !== snapshot.generation) ||
+      snapshot.newest < asked.highest;
     if (isOther) this.forget(snapshot.knownAt);
     this.#generation ??= snapshot.generation;
     if (snapshot.generation === this.#generation) this.#merge(snapshot);
@@ -82,7 +88,9 @@ export class Knowledge {
    * an isolate forget: which of two generations is the later one, only D1 can tell.
    */
   accept(snapshot: Snapshot): boolean {
-    if (snapshot.knownAt < this.#notBefore || snapshot.knownAt <= this.#knownAt) return false;
+    // Another isolate's clock may be ahead of the one that was forgotten by.
+    const isEarlier = snapshot.knownAt <= this.#notBefore + CLOCK_TOLERANCE_MS;
+    if (isEarlier || snapshot.knownAt <= this.#knownAt) return false;
     this.#generation ??= snapshot.generation;
     if (snapshot.generation !== this.#generation || snapshot.newest < this.#newest) return false;
     this.#merge(snapshot);
@@ -90,14 +98,15 @@ export class Knowledge {
   }
 
   /**
-   * Raises floors after a change that this isolate made, as of a batch that read `generation`. Returns whether everything
-   * was forgotten instead, for the database is another one. `now` is a time after the commit.
+   * Raises floors after a change that this isolate made, as of a batch that read `generation`. Where nothing is known, or
+   * another generation is, what was known before `now`, a time after the commit, is of no use any more. Returns whether
+   * everything was forgotten for that.
    */
   raise(subjects: readonly string[], seq: number, generation: string, now: number): boolean {
-    this.#generation ??= generation;
     if (generation !== this.#generation) {
-      this.forget(now);
-      return true;
+      const isForgotten = this.#generation !== null;
+      if (isForgotten || subjects.length > 0) this.forget(now);
+      return isForgotten;
     }
     for (const subject of subjects) this.#raise(subject, seq);
     this.#trim();
@@ -117,14 +126,9 @@ export class Knowledge {
     this.#life += 1;
   }
 
-  /** Whether a record shows the database to be another one than is known; `asked` is from before it was asked for. */
-  isRefutedBy({ generation }: KeyRecord, asked: Position): boolean {
-    return asked.life === this.#life && this.#isOther(generation, asked);
-  }
-
   /** Whether a record may lack a change, or be of another life of the database, by what is known or was forgotten. */
   isPast(record: KeyRecord): boolean {
-    return this.#generation === null ? record.readAt < this.#notBefore : !this.covers(record);
+    return this.#generation === null ? record.readAt <= this.#notBefore : !this.covers(record);
   }
 
   /** Whether a record reflects every change that is known. */
@@ -139,6 +143,11 @@ export class Knowledge {
     );
   }
 
+  /** Whether what was read of one subject reflects every change of it that is known. */
+  coversSubject({ generation, asOf }: ReadOf, subject: string): boolean {
+    return generation === this.#generation && asOf >= this.#from && asOf >= this.#floorOf(subject);
+  }
+
   /** What is known, as a snapshot of at most so many changes; null where nothing is. */
   snapshot(limit: number): Snapshot | null {
     if (this.#generation === null || this.#knownAt === -Infinity) return null;
@@ -151,10 +160,6 @@ export class Knowledge {
       changes: newestFirst.slice(0, limit).toReversed(),
       knownAt: this.#knownAt,
     };
-  }
-
-  #isOther(generation: string, asked: Position): boolean {
-    return asked.generation !== null && generation !== asked.generation;
   }
 
   #merge({ from, newest, changes, knownAt }: Snapshot): void {

@@ -6,8 +6,8 @@ import { digestOf, parseSecret, type Digest } from './secret.ts';
 /** What a credential turns out to be before anything is looked up. */
 export type Presented =
   | { readonly kind: 'root' }
-  /** A key, if there is one of this digest. `source` is who is counted if there is none. */
-  | { readonly kind: 'key'; readonly digest: Digest; readonly source: string };
+  /** A key, if there is one of this digest. `asker` is who is counted if there is none. */
+  | { readonly kind: 'key'; readonly digest: Digest; readonly asker: string };
 
 /**
  * Tells the root key from keys, without I/O. What is neither counts as a guess at the root key: an address that guesses
@@ -25,7 +25,7 @@ export async function presentedBy(
   if (!isKey && isPaused) return refuse({ kind: 'rate_limited' });
   const digest = await digestOf(credential);
   if (!isPaused && (await rootKeys.match(digest))) return accept({ kind: 'root' });
-  if (isKey) return accept({ kind: 'key', digest, source: missesOf(null, address) });
+  if (isKey) return accept({ kind: 'key', digest, asker: missesOf(null, address) });
   floods.note(guesses);
   return refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
 }

@@ -11,7 +11,7 @@ import {
   type RevokedKeyResource,
   type RotatedKeyResource,
 } from '../contract/api_keys.ts';
-import { apiKeyResource, pageResource, timestampOf } from '../contract/resources.ts';
+import { apiKeyResource, effectiveByOf, pageResource } from '../contract/resources.ts';
 import type { Keys, Owner } from '../keyring/keys.ts';
 import type { Rotations } from '../keyring/rotations.ts';
 import { readBody } from './body.ts';
@@ -63,7 +63,7 @@ export function apiKeys(
       tellEffectiveBy(c, effectiveBy);
       return c.json({
         key: apiKeyResource(value.key, value.lastUse, clock()),
-        effectiveBy: timestampOf(effectiveBy ?? clock()),
+        effectiveBy: effectiveByOf(effectiveBy),
       } satisfies RevokedKeyResource);
     })
     .post('/:id/rotate', readBody, noQuery, json(expiringBy(clock, rotation)), async (c) => {
@@ -76,7 +76,7 @@ export function apiKeys(
           key: apiKeyResource(value.key, null, clock()),
           secret: value.secret,
           previous: apiKeyResource(value.previous.key, value.previous.lastUse, clock()),
-          effectiveBy: timestampOf(effectiveBy ?? clock()),
+          effectiveBy: effectiveByOf(effectiveBy),
         } satisfies RotatedKeyResource,
         201,
       );

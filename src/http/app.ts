@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono';
 
 import { thrownRefusal } from '../contract/describe.ts';
+import type { Floods } from '../core/floods.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Fault } from '../core/refusal.ts';
 import { RootKeys } from '../core/root_keys.ts';
@@ -35,6 +36,7 @@ export interface Services {
   readonly verifier: Verifier;
   readonly uses: Uses;
   readonly rootKeys: RootKeys;
+  readonly floods: Floods;
   readonly probes: Probes;
   /** What the scheduled handler does each minute. */
   readonly upkeep: () => Promise<void>;
@@ -52,6 +54,7 @@ export function createApp({
   verifier,
   uses,
   rootKeys,
+  floods,
   probes,
   platform,
 }: Services) {
@@ -59,12 +62,12 @@ export function createApp({
   const managed = manage(callers, uses, clock);
   const app = new Hono<AppEnv>()
     .use(origin(platform, rootKeys))
-    .route('/health', health(probes, rootKeys, clock))
+    .route('/health', health(probes, rootKeys, floods, clock))
     .route('/.well-known', wellKnown())
     .route('/openapi.json', openapi())
     .route('/docs', docs())
-    .route('/v1/whoami', whoami(verifier))
-    .route('/v1/api-keys/verify', verify(verifier))
+    .route('/v1/whoami', whoami(verifier, clock))
+    .route('/v1/api-keys/verify', verify(verifier, clock))
     .route('/v1/api-keys', apiKeys(managed, keys, rotations, clock))
     .route('/v1/organizations', organizations(managed, tenants))
     .route('/v1/audit-events', auditEvents(managed, auditTrail))

@@ -1,5 +1,9 @@
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
+import type { Principal } from '../core/caller.ts';
+import { CALLER_JUDGED_MS } from '../core/constants.ts';
+import type { Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Uses } from '../verifier/uses.ts';
 import type { Verifier } from '../verifier/verifier.ts';
@@ -29,17 +33,39 @@ export function manage(callers: Callers, uses: Uses, clock: () => number) {
 }
 
 /** For calls that only ask about keys: the caller, judged as any key is. */
-export function identify(verifier: Verifier) {
+export function identify(verifier: Verifier, clock: () => number) {
   return createMiddleware<PrincipalEnv>(async (c, next) => {
-    const credential = readCredential(c.req.raw.headers);
-    if (!credential.ok) return problem(c, credential.refusal);
-    const principal = await verifier.identify(
-      credential.value,
-      c.req.header(ORGANIZATION) ?? null,
-      c.get('origin'),
-    );
+    const principal = await principalOf(c, verifier, null);
     if (!principal.ok) return problem(c, principal.refusal);
     c.set('principal', principal.value);
+    c.set('judgedAt', clock());
     return next();
   });
+}
+
+/**
+ * The caller once its body has arrived, which it may have held back until it was revoked. An organization that it named is
+ * looked up again where the answer may be no older than `maxStaleness` seconds.
+ */
+export async function principalNow(
+  c: Context<PrincipalEnv>,
+  verifier: Verifier,
+  clock: () => number,
+  maxStaleness: number | undefined,
+): Promise<Result<Principal>> {
+  const isNamed = maxStaleness !== undefined && c.req.header(ORGANIZATION) !== undefined;
+  return isNamed || clock() - c.get('judgedAt') > CALLER_JUDGED_MS
+    ? principalOf(c, verifier, maxStaleness ?? null)
+    : { ok: true, value: c.get('principal') };
+}
+
+async function principalOf(
+  c: Context<PrincipalEnv>,
+  verifier: Verifier,
+  maxStaleness: number | null,
+): Promise<Result<Principal>> {
+  const credential = readCredential(c.req.raw.headers);
+  if (!credential.ok) return credential;
+  const named = c.req.header(ORGANIZATION) ?? null;
+  return verifier.identify(credential.value, named, c.get('origin'), maxStaleness);
 }

@@ -18,5 +18,5 @@ export interface ManagementEnv {
 
 /** After `identify`: who was judged as any key is. */
 export interface PrincipalEnv {
-  Variables: AppEnv['Variables'] & { principal: Principal };
+  Variables: AppEnv['Variables'] & { principal: Principal; judgedAt: number };
 }

@@ -47,11 +47,11 @@ export class Callers {
     const presented = await presentedBy(credential, origin.ip, this.#rootKeys, this.#floods);
     if (!presented.ok) return presented;
     if (presented.value.kind === 'root') return this.#root(organization ?? DEFAULT_ORGANIZATION_ID, origin);
-    const { digest, source } = presented.value;
-    if (this.#floods.isPaused(source) && !(await this.#isKnown(digest)))
+    const { digest, asker } = presented.value;
+    if (this.#floods.isPaused(asker) && !(await this.#isKnown(digest)))
       return refuse({ kind: 'rate_limited' });
     const record = await this.#keys.record(digest, this.#platform.clock());
-    if (record === null) this.#floods.note(source);
+    if (record === null) this.#floods.note(asker);
     const caller = this.#holder(record, origin);
     return caller.ok && !isNamed(caller.value.organization, organization)
       ? refuse({ kind: 'not_found', what: 'organization' })

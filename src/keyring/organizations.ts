@@ -136,7 +136,11 @@ export class Organizations {
           after.id === DEFAULT_ORGANIZATION_ID && (isDeleted || after.slug !== before.slug)
             ? { kind: 'default_organization' }
             : null,
-        weakens: isDeleted || !coversAll(after.personalKeyPermissions, before.personalKeyPermissions),
+        // Whoever goes by its old slug loses it.
+        weakens:
+          isDeleted ||
+          after.slug !== before.slug ||
+          !coversAll(after.personalKeyPermissions, before.personalKeyPermissions),
         value: after,
       };
     });

@@ -13,7 +13,7 @@ import {
   type UpdatedKeyResource,
 } from '../contract/api_keys.ts';
 import { scopes, userId } from '../contract/fields.ts';
-import { apiKeyResource, pageResource, timestampOf } from '../contract/resources.ts';
+import { apiKeyResource, effectiveByOf, pageResource, timestampOf } from '../contract/resources.ts';
 import type { Caller } from '../core/caller.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
@@ -103,7 +103,7 @@ export class KeyManagement {
         key: this.#resource({ key, lastUse: null }),
         secret,
         previous: this.#resource(previous),
-        effectiveBy: this.#effectiveBy(rotated.value.effectiveBy),
+        effectiveBy: effectiveByOf(rotated.value.effectiveBy),
       });
     });
   }
@@ -117,7 +117,7 @@ export class KeyManagement {
         if (!revoked.ok) return revoked;
         return accept({
           key: this.#resource(revoked.value.value),
-          effectiveBy: this.#effectiveBy(revoked.value.effectiveBy),
+          effectiveBy: effectiveByOf(revoked.value.effectiveBy),
         });
       },
     );
@@ -148,9 +148,5 @@ export class KeyManagement {
 
   #resource({ key, lastUse }: ShownKey): ApiKeyResource {
     return apiKeyResource(key, lastUse, this.#services.clock());
-  }
-
-  #effectiveBy(effectiveBy: number | null): string {
-    return timestampOf(effectiveBy ?? this.#services.clock());
   }
 }

@@ -57,7 +57,14 @@ async function verdictsOf(
     return refuse({ kind: 'invalid_credential', reason: 'the binding has no usable props' });
   // A malformed key needs no organization looked up.
   const isNeeded = requests.some(({ key }) => parseSecret(key) !== null);
-  const organizationId = isNeeded ? await organizationOf(verifier, bound.data?.organization ?? null) : null;
+  const strictest = Math.min(...requests.map(({ maxStaleness = Infinity }) => maxStaleness));
+  const organizationId = isNeeded
+    ? await organizationOf(
+        verifier,
+        bound.data?.organization ?? null,
+        Number.isFinite(strictest) ? strictest : null,
+      )
+    : null;
   if (organizationId === undefined) return refuse({ kind: 'not_found', what: 'organization' });
   const verdicts = await verifier.verifyMany(
     requests.map(({ scopes = [], ip = null, userAgent = null, ...request }) => ({
@@ -74,7 +81,8 @@ async function verdictsOf(
 function organizationOf(
   verifier: Verifier,
   named: string | null,
+  maxStaleness: number | null,
 ): Promise<OrganizationId | null | undefined> {
   const id = named === null ? null : parseOrganizationId(named);
-  return id === null ? verifier.organizationOf(named) : Promise.resolve(id);
+  return id === null ? verifier.organizationOf(named, maxStaleness) : Promise.resolve(id);
 }

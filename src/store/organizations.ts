@@ -1,4 +1,5 @@
 import type { OrganizationId } from '../core/id.ts';
+import type { ReadOf } from '../core/knowledge.ts';
 import { pageOf, type Page, type PageRequest } from '../core/page.ts';
 import type { Organization } from '../core/records.ts';
 import { reaching } from './faults.ts';
@@ -19,14 +20,29 @@ export class OrganizationStore {
 
   /** The live organization of this id or slug, from D1's primary. */
   async find(idOrSlug: string): Promise<Organization | null> {
-    const column = idOrSlug.startsWith('org_') ? 'id' : 'slug';
     const row = await reaching(() =>
       this.#db
-        .prepare(`SELECT ${COLUMNS} FROM organizations WHERE ${column} = ? AND deleted_at IS NULL`)
+        .prepare(
+          `SELECT ${COLUMNS} FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
+        )
         .bind(idOrSlug)
         .first<OrganizationRow>(),
     );
     return row === null ? null : toOrganization(row);
+  }
+
+  /** Which live organization has this id or slug, and as of which change. `now` is the time before the query starts. */
+  async named(idOrSlug: string, now: number): Promise<(ReadOf & { readonly id: OrganizationId }) | null> {
+    const row = await reaching(() =>
+      this.#db
+        .prepare(
+          `SELECT id, (SELECT name FROM generation) AS generation, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
+           FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
+        )
+        .bind(idOrSlug)
+        .first<{ id: OrganizationId; generation: string; as_of: number }>(),
+    );
+    return row === null ? null : { id: row.id, generation: row.generation, asOf: row.as_of, readAt: now };
   }
 
   /** Every organization, newest first. */
@@ -87,3 +103,5 @@ export class OrganizationStore {
       );
   }
 }
+
+const columnOf = (idOrSlug: string): 'id' | 'slug' => (idOrSlug.startsWith('org_') ? 'id' : 'slug');

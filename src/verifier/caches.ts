@@ -1,4 +1,4 @@
-import { CACHE_PATIENCE_MS, CLOCK_TOLERANCE_MS } from '../core/constants.ts';
+import { CACHE_PATIENCE_MS } from '../core/constants.ts';
 import type { Knowledge } from '../core/knowledge.ts';
 import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
@@ -12,7 +12,7 @@ import type { Memory } from './memory.ts';
 import type { Found, Wanted } from './wanted.ts';
 
 export interface Limits {
-  /** How old knowledge may be, in milliseconds. With 0 D1 is asked every time, and no cache. */
+  /** How old knowledge may be, in milliseconds. With 0 no cache answers: D1 is asked every time. */
   readonly usableMs: number;
   /** How much older it may be while D1 can't be reached. */
   readonly graceMs: number;
@@ -73,9 +73,9 @@ export class Caches {
   degraded(wanted: Wanted, cached: Cached): Found | null {
     const { usableMs, graceMs } = this.#limits;
     const record = this.#memory.get(wanted.digest);
-    if (record === undefined || wanted.maxAgeMs !== null || graceMs === 0) return null;
+    if (record === undefined || wanted.maxAgeMs !== null || graceMs === 0 || usableMs === 0) return null;
     if (!isOf(record, wanted) || this.#knowledge.isPast(record)) return null;
-    const ageMs = this.#ageMs(record);
+    const ageMs = this.#feed.ageMsOf(record);
     if (ageMs > usableMs + graceMs) return null;
     const source = record === cached.get(wanted.digest) ? 'kv' : 'memory';
     return { record, source, ageMs, isDegraded: ageMs > usableMs };
@@ -83,10 +83,11 @@ export class Caches {
 
   /**
    * Reads what is needed from KV: the snapshot where too little is known, and side by side what memory lacks; then what
-   * turns out to have changed.
+   * turns out to have changed. `isDoubted`: whether it matters that a cache has it, even where none may answer.
    */
-  async read(open: readonly Wanted[]): Promise<Cached> {
-    const asked = open.filter((one) => this.#oldestMs(one) > 0);
+  async read(open: readonly Wanted[], isDoubted: (one: Wanted) => boolean): Promise<Cached> {
+    if (this.#limits.usableMs === 0) return NONE;
+    const asked = open.filter((one) => this.#oldestMs(one) > 0 || isDoubted(one));
     if (asked.length === 0) return NONE;
     const lacking = this.#lacking(asked, NONE);
     const [cached] = await Promise.all([
@@ -125,10 +126,10 @@ export class Caches {
 
   /** Keeps what D1 said of a key, and puts it into KV where no cache had it. */
   keep(digest: Digest, record: KeyRecord): void {
-    if (this.#limits.usableMs === 0 || this.#knowledge.isPast(record)) return;
+    if (this.#knowledge.isPast(record)) return;
     const held = this.#memory.get(digest);
     this.#memory.put(digest, record);
-    if (held === undefined || !this.#knowledge.covers(held)) {
+    if (this.#limits.usableMs > 0 && (held === undefined || !this.#knowledge.covers(held))) {
       this.#platform.background(this.#cache.put(digest, record));
     }
   }
@@ -141,9 +142,9 @@ export class Caches {
   /** Learns of a change that this isolate made, and passes it on. */
   tell(news: News): void {
     this.#feed.raise(news);
+    for (const { digest, record } of news.keys) this.#memory.put(digest, record);
     if (this.#limits.usableMs === 0) return;
     for (const { digest, record } of news.keys) {
-      this.#memory.put(digest, record);
       this.#platform.background(
         news.changed.includes(record.key.id)
           ? this.#cache.replace(digest, record)
@@ -168,7 +169,7 @@ export class Caches {
   /** A cached record, if it may be used for this. */
   #judged(record: KeyRecord | undefined, source: 'memory' | 'kv', wanted: Wanted): Found | null {
     if (record === undefined || !isOf(record, wanted) || !this.#knowledge.covers(record)) return null;
-    const ageMs = this.#ageMs(record);
+    const ageMs = this.#feed.ageMsOf(record);
     return this.#isYoungEnough(ageMs, wanted) ? { record, source, ageMs, isDegraded: false } : null;
   }
 
@@ -187,14 +188,6 @@ export class Caches {
   #isYoungEnough(ageMs: number, wanted: Wanted): boolean {
     const oldestMs = this.#oldestMs(wanted);
     return oldestMs > 0 && ageMs <= oldestMs;
-  }
-
-  /** How old the knowledge behind a record is that covers all that is known: as old as the younger of the two. */
-  #ageMs({ readAt }: KeyRecord): number {
-    const now = this.#platform.clock();
-    const { knownAt } = this.#knowledge;
-    const isBelievable = readAt <= now + CLOCK_TOLERANCE_MS;
-    return Math.max(0, now - (isBelievable ? Math.max(readAt, knownAt) : knownAt));
   }
 }
 

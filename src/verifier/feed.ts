@@ -4,12 +4,12 @@ import {
   IN_FLIGHT_SECONDS,
   KV_WRITE_INTERVAL_MS,
   MAX_CHANGES_TOLD,
+  OUTAGE_RETRY_MS,
   SYNC_JITTER,
 } from '../core/constants.ts';
-import type { Knowledge, Position, Snapshot } from '../core/knowledge.ts';
+import type { Knowledge, Position, ReadOf, Snapshot } from '../core/knowledge.ts';
 import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
-import type { KeyRecord } from '../core/records.ts';
 import { within } from '../core/within.ts';
 import type { ChangeStore } from '../store/changes.ts';
 import type { SnapshotCache } from '../store/snapshots.ts';
@@ -42,6 +42,7 @@ export class Feed {
   readonly #onForgotten: () => void;
   #dueAt = -Infinity;
   #syncLeaseUntil = -Infinity;
+  #refreshedAt = -Infinity;
   #putAt = -Infinity;
   #putLeaseUntil = -Infinity;
 
@@ -67,6 +68,14 @@ export class Feed {
     return this.#platform.clock() - this.#knowledge.knownAt <= this.#timing.usableMs;
   }
 
+  /** How old, in milliseconds, what is known of something is that was read so: as old as the younger of the two. */
+  ageMsOf({ readAt }: ReadOf): number {
+    const now = this.#platform.clock();
+    const { knownAt } = this.#knowledge;
+    const isBelievable = readAt <= now + CLOCK_TOLERANCE_MS;
+    return Math.max(0, now - (isBelievable ? Math.max(readAt, knownAt) : knownAt));
+  }
+
   /** Starts a sync in the background if one is due. Costs no I/O of the caller's and cannot fail. */
   keepUp(): void {
     const now = this.#platform.clock();
@@ -82,21 +91,20 @@ export class Feed {
     this.#postpone();
   }
 
-  /** Looks whether a record that D1 gave shows the database to be another one; `asked` is from before it was asked for. */
-  notice(record: KeyRecord, asked: Position): void {
-    if (!this.#knowledge.isRefutedBy(record, asked)) return;
-    this.#knowledge.forget(this.#platform.clock());
-    this.#onForgotten();
-  }
-
   /** Takes note of a change that this isolate made. */
   raise({ changed, seq, generation }: News): void {
     const isForgotten = this.#knowledge.raise(changed, seq, generation, this.#platform.clock());
     if (isForgotten) this.#onForgotten();
   }
 
+  /** Whether the snapshot in KV was not looked at lately, so that it may tell more than is known. */
+  get isWorthRefreshing(): boolean {
+    return !this.isYoung && this.#platform.clock() >= this.#refreshedAt + OUTAGE_RETRY_MS;
+  }
+
   /** Learns from the snapshot in KV, by one read, if it is any younger. Cannot fail. */
   async refresh(): Promise<void> {
+    this.#refreshedAt = this.#platform.clock();
     try {
       const snapshot = await within(this.#platform, CACHE_PATIENCE_MS, this.#snapshots.get());
       if (snapshot === null || snapshot.knownAt > this.#platform.clock() + CLOCK_TOLERANCE_MS) return;

@@ -57,11 +57,19 @@ export class Lookup {
    * when one of them needs D1, and it is out of reach.
    */
   async find(wanted: readonly Wanted[]): Promise<Answer[]> {
-    const known = wanted.map((one) => this.#caches.recall(one) ?? this.#withoutDatabase(one, NONE));
+    // Where D1 fails, what KV knows may still be young.
+    const isHopeless = !this.#feed.isWorthRefreshing;
+    const known = wanted.map(
+      (one) => this.#caches.recall(one) ?? (isHopeless ? this.#withoutDatabase(one, NONE) : null),
+    );
     if (known.every((answer) => answer !== null)) return known;
 
-    const cached = await this.#caches.read(wanted.filter((_, index) => known[index] === null));
+    const cached = await this.#caches.read(
+      wanted.filter((_, index) => known[index] === null),
+      (one) => this.#floods.isPaused(one.asker),
+    );
     const read = new Map<Wanted, DatabaseAnswer>();
+    const deadline = this.#platform.clock() + DATABASE_PATIENCE_MS;
     for (let attempt = 0; attempt < MAX_LOOKUP_ATTEMPTS; attempt++) {
       // All of them anew: while one was waited for, another may have been overtaken.
       const answers = wanted.map(
@@ -71,7 +79,7 @@ export class Lookup {
       this.#outage.trying();
       try {
         const open = wanted.filter((_, index) => answers[index] === null);
-        await this.#readDatabase(open, attempt > 0, read);
+        await this.#readDatabase(open, attempt > 0, read, deadline);
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
         this.#outage.failed();
@@ -102,6 +110,7 @@ export class Lookup {
     open: readonly Wanted[],
     isOvertaken: boolean,
     read: Map<Wanted, DatabaseAnswer>,
+    deadline: number,
   ): Promise<void> {
     const { usableMs } = this.#limits;
     const startedAt = this.#platform.clock();
@@ -111,24 +120,26 @@ export class Lookup {
     const digests = [...new Set(open.map(({ digest }) => digest))];
     const { records, snapshot } = await within(
       this.#platform,
-      DATABASE_PATIENCE_MS,
+      deadline - startedAt,
       this.#store.read(digests, isLearning ? asked : null, startedAt),
     );
     this.#outage.succeeded();
     if (snapshot !== null) this.#feed.learn(snapshot, asked);
-    for (const record of records.values()) this.#feed.notice(record, asked);
     for (const [digest, record] of records) this.#caches.keep(digest, record);
+    const inVain = new Map<string, Wanted>();
     for (const one of open) {
       const record = records.get(one.digest);
       // Such as a deleted organization's: what changed is learned first, so that no cache affirms what D1 denied.
       if (record === undefined && !isLearning && this.#caches.remembers(one)) continue;
       const isFound = record !== undefined && isOf(record, one);
       if (!isFound) {
-        this.#floods.note(one.source);
+        inVain.set(`${one.asker} ${one.digest}`, one);
         this.#caches.keepAbsence(one, startedAt);
       }
       read.set(one, { record: isFound ? record : null, startedAt });
     }
+    // Asked for twice at once, it was looked for once.
+    for (const { asker } of inVain.values()) this.#floods.note(asker);
   }
 
   #withoutDatabase(wanted: Wanted, cached: Cached): Found | null {
@@ -137,6 +148,6 @@ export class Lookup {
 
   /** Whether D1 is not asked on behalf of this one. Keys that a cache knows pass. */
   #isRefused(wanted: Wanted): boolean {
-    return this.#floods.isPaused(wanted.source) && !this.#caches.remembers(wanted);
+    return this.#floods.isPaused(wanted.asker) && !this.#caches.remembers(wanted);
   }
 }

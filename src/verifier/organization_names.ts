@@ -1,36 +1,53 @@
 import { DATABASE_PATIENCE_MS, MAX_KNOWN_ORGANIZATIONS } from '../core/constants.ts';
 import { Unavailable } from '../core/faults.ts';
 import type { OrganizationId } from '../core/id.ts';
+import type { Knowledge, ReadOf } from '../core/knowledge.ts';
 import type { Platform } from '../core/platform.ts';
 import { within } from '../core/within.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 import type { Limits } from './caches.ts';
-import type { Outage } from './outage.ts';
+import type { Feed } from './feed.ts';
+import { Outage } from './outage.ts';
 
-/**
- * Which organization an id or slug names. Remembered for as long as the bound allows; while D1 can't be reached, for as
- * long as keys are.
- */
+interface Named extends ReadOf {
+  readonly id: OrganizationId;
+}
+
+/** Which organization an id or slug names. What is remembered of that is judged as a key's record is. */
 export class OrganizationNames {
   readonly #organizations: OrganizationStore;
-  readonly #outage: Outage;
+  readonly #knowledge: Knowledge;
+  readonly #feed: Feed;
   readonly #limits: Limits;
   readonly #platform: Platform;
-  readonly #known = new Map<string, { readonly id: OrganizationId; readonly readAt: number }>();
+  /** Of its own, so that a name which can't be looked up keeps no key from it. */
+  readonly #outage: Outage;
+  readonly #known = new Map<string, Named>();
 
-  constructor(organizations: OrganizationStore, outage: Outage, limits: Limits, platform: Platform) {
+  constructor(
+    organizations: OrganizationStore,
+    knowledge: Knowledge,
+    feed: Feed,
+    limits: Limits,
+    platform: Platform,
+  ) {
     this.#organizations = organizations;
-    this.#outage = outage;
+    this.#knowledge = knowledge;
+    this.#feed = feed;
     this.#limits = limits;
     this.#platform = platform;
+    this.#outage = new Outage(platform);
   }
 
-  /** Undefined: there is none. Throws `Unavailable` where D1 must say, and can't be reached. */
-  async find(named: string): Promise<OrganizationId | undefined> {
+  /**
+   * Undefined: there is none. `maxAgeMs`: the oldest that what is known may be; null: as the deployment allows. Throws
+   * `Unavailable` where D1 must say, and can't be reached.
+   */
+  async find(named: string, maxAgeMs: number | null): Promise<OrganizationId | undefined> {
     const { usableMs, graceMs } = this.#limits;
-    const known = this.#recall(named, usableMs);
+    const known = this.#recall(named, Math.min(maxAgeMs ?? Infinity, usableMs));
     if (known !== undefined) return known;
-    const inOutage = usableMs > 0 ? this.#recall(named, usableMs + graceMs) : undefined;
+    const inOutage = maxAgeMs === null && usableMs > 0 ? this.#recall(named, usableMs + graceMs) : undefined;
     if (inOutage !== undefined && this.#outage.isPaused) return inOutage;
     this.#outage.trying();
     try {
@@ -45,20 +62,22 @@ export class OrganizationNames {
     }
   }
 
-  #recall(named: string, maxAgeMs: number): OrganizationId | undefined {
+  #recall(named: string, oldestMs: number): OrganizationId | undefined {
     const known = this.#known.get(named);
-    return known !== undefined && this.#platform.clock() - known.readAt < maxAgeMs ? known.id : undefined;
+    if (known === undefined || oldestMs === 0 || !this.#knowledge.coversSubject(known, known.id))
+      return undefined;
+    return this.#feed.ageMsOf(known) <= oldestMs ? known.id : undefined;
   }
 
   async #ask(named: string): Promise<OrganizationId | undefined> {
-    const readAt = this.#platform.clock();
-    const found = await within(this.#platform, DATABASE_PATIENCE_MS, this.#organizations.find(named));
+    const now = this.#platform.clock();
+    const found = await within(this.#platform, DATABASE_PATIENCE_MS, this.#organizations.named(named, now));
     if (found === null) {
       this.#known.delete(named);
       return undefined;
     }
     if (this.#known.size >= MAX_KNOWN_ORGANIZATIONS) this.#known.clear();
-    this.#known.set(named, { id: found.id, readAt });
+    this.#known.set(named, found);
     return found.id;
   }
 }

@@ -94,18 +94,20 @@ export class Verifier {
 
   /**
    * Who presents a credential, judged as any key is: from the cache, within the bound. `organization` is what the caller
-   * named, by id or slug; null: its own, or the default one for root.
+   * named, by id or slug; null: its own, or the default one for root. With `maxStaleness` what is known of it is no
+   * older than so many seconds.
    */
   async identify(
     credential: string,
     organization: string | null,
     usedFrom: UsedFrom,
+    maxStaleness: number | null = null,
   ): Promise<Result<Principal>> {
     const presented = await presentedBy(credential, usedFrom.ip, this.#rootKeys, this.#floods);
     if (!presented.ok) return presented;
-    if (presented.value.kind === 'root') return this.#root(organization);
-    const { digest, source } = presented.value;
-    const answer = await this.#find({ digest, source, organizationId: null, maxAgeMs: null });
+    if (presented.value.kind === 'root') return this.#root(organization, maxStaleness);
+    const { digest, asker } = presented.value;
+    const answer = await this.#find({ digest, asker, organizationId: null, maxAgeMs: msOf(maxStaleness) });
     if (answer === 'limited') return refuse({ kind: 'rate_limited' });
     const now = this.#platform.clock();
     const decision = decide(answer.record, LIVE, now);
@@ -119,10 +121,14 @@ export class Verifier {
 
   /**
    * The organization of this id or slug, the default one for none; null stands for every one (`*`), undefined for no such.
+   * What is known of it is no older than the bound, or than `maxStaleness` seconds.
    */
-  async organizationOf(named: string | null): Promise<OrganizationId | null | undefined> {
+  async organizationOf(
+    named: string | null,
+    maxStaleness: number | null,
+  ): Promise<OrganizationId | null | undefined> {
     if (named === null) return DEFAULT_ORGANIZATION_ID;
-    return named === ANY_ORGANIZATION ? null : this.#names.find(named);
+    return named === ANY_ORGANIZATION ? null : this.#names.find(named, msOf(maxStaleness));
   }
 
   async #find(wanted: Wanted): Promise<Answer> {
@@ -141,8 +147,9 @@ export class Verifier {
     return { decision, source, ageSeconds: Math.floor(ageMs / 1_000), isDegraded };
   }
 
-  async #root(named: string | null): Promise<Result<Principal>> {
-    const organizationId = named === ANY_ORGANIZATION ? undefined : await this.organizationOf(named);
+  async #root(named: string | null, maxStaleness: number | null): Promise<Result<Principal>> {
+    const organizationId =
+      named === ANY_ORGANIZATION ? undefined : await this.organizationOf(named, maxStaleness);
     return organizationId
       ? accept(rootOf(organizationId))
       : refuse({ kind: 'not_found', what: 'organization' });
@@ -161,7 +168,9 @@ async function wantedBy({
   return {
     digest: await digestOf(secret),
     organizationId,
-    maxAgeMs: maxStaleness === undefined ? null : maxStaleness * 1_000,
-    source: missesOf(organizationId, usedFrom.ip),
+    maxAgeMs: msOf(maxStaleness ?? null),
+    asker: missesOf(organizationId, usedFrom.ip),
   };
 }
+
+const msOf = (seconds: number | null): number | null => (seconds === null ? null : seconds * 1_000);

@@ -10,7 +10,7 @@ export interface Wanted {
   /** The oldest, in milliseconds, that the knowledge behind the answer may be; null: as the deployment allows. */
   readonly maxAgeMs: number | null;
   /** Who is counted, and refused in the end, when there is no such key: see {@link Floods}. */
-  readonly source: string;
+  readonly asker: string;
 }
 
 export interface Found {

@@ -50,8 +50,8 @@ class EdgeStatement implements D1PreparedStatement {
   }
 }
 
-/** Longer than any verification waits. */
-const TROUBLE_MS = 4_000;
+/** Nearly as long as a verification waits. */
+const TROUBLE_MS = 2_000;
 
 /** One database as one isolate reaches it: over a way that takes time, and fails. */
 export class EdgeDatabase implements D1Database {

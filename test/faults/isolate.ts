@@ -12,7 +12,7 @@ import type { World } from './world.ts';
 export const ROOT_KEY = 'simulated-root-key-0123456789-abcdefghij';
 
 /** So long a verification waits for D1. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 3_000;
 
 /** What isolates share. */
 export interface Surroundings {

@@ -116,13 +116,13 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'another generation is not noticed': one(
     KNOWLEDGE,
-    'return asked.generation !== null && generation !== asked.generation;',
-    'void asked; void generation; return false;',
+    'asked.generation !== null && asked.generation !== snapshot.generation',
+    'false',
   ),
   'a database that lacks what it had is not noticed': one(
     KNOWLEDGE,
-    '|| snapshot.newest < asked.highest',
-    '',
+    'snapshot.newest < asked.highest;',
+    'false;',
   ),
   'what was asked before all was forgotten is believed': one(
     KNOWLEDGE,
@@ -131,8 +131,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'snapshots from before all was forgotten are believed': one(
     KNOWLEDGE,
-    'snapshot.knownAt < this.#notBefore || ',
-    '',
+    'if (isEarlier || snapshot',
+    'if (snapshot',
     9,
   ),
   'a record is put without what it was read as of': one(

@@ -239,7 +239,7 @@ export class Oracle {
   #judgeService({ isolate, at }: Asked, { source, ageSeconds }: Verdict): void {
     const now = this.#world.now;
     const servedAt = this.#served.get(isolate);
-    if (source === 'memory' && servedAt !== undefined && now - servedAt > SYNC_MS) {
+    if (source === 'memory' && servedAt !== undefined && at - servedAt > SYNC_MS) {
       const sinceServed = Math.max(0, now - servedAt) / SECOND;
       const isHindered = this.#isD1Flaky || isolate.troubledUntil > servedAt - BOUND_MS;
       if (!isHindered && ageSeconds > sinceServed + INTERVAL_SECONDS) {
