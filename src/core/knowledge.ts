@@ -74,9 +74,7 @@ export class Knowledge {
    */
   learn(snapshot: Snapshot, asked: Position): boolean {
     if (asked.life !== this.#life) return false;
-    const isOther =
-      (asked.generation !== null && asked.generation !== snapshot.generation) ||
-      snapshot.newest < asked.highest;
+    const isOther = isAnother(snapshot, asked) || snapshot.newest < asked.highest;
     if (isOther) this.forget(snapshot.knownAt);
     this.#generation ??= snapshot.generation;
     if (snapshot.generation === this.#generation) this.#merge(snapshot);
@@ -124,6 +122,11 @@ export class Knowledge {
     this.#knownAt = -Infinity;
     this.#notBefore = Math.max(this.#notBefore, now);
     this.#life += 1;
+  }
+
+  /** Whether what D1 gave shows the database to be another one than is known. `asked` is from before it was asked for. */
+  isRefutedBy(read: ReadOf, asked: Position): boolean {
+    return asked.life === this.#life && isAnother(read, asked);
   }
 
   /** Whether a record may lack a change, or be of another life of the database, by what is known or was forgotten. */
@@ -189,4 +192,9 @@ export class Knowledge {
   #floorOf(subject: string): number {
     return this.#floors.get(subject) ?? 0;
   }
+}
+
+/** Which of two generations is the later one is certain only where one was known before the other was asked for. */
+function isAnother({ generation }: { readonly generation: string }, asked: Position): boolean {
+  return asked.generation !== null && generation !== asked.generation;
 }

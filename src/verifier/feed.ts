@@ -91,6 +91,13 @@ export class Feed {
     this.#postpone();
   }
 
+  /** Looks whether what D1 gave shows the database to be another one. `asked` is from before it was asked for. */
+  notice(read: ReadOf, asked: Position): void {
+    if (!this.#knowledge.isRefutedBy(read, asked)) return;
+    this.#knowledge.forget(this.#platform.clock());
+    this.#onForgotten();
+  }
+
   /** Takes note of a change that this isolate made. */
   raise({ changed, seq, generation }: News): void {
     const isForgotten = this.#knowledge.raise(changed, seq, generation, this.#platform.clock());

@@ -125,6 +125,7 @@ export class Lookup {
     );
     this.#outage.succeeded();
     if (snapshot !== null) this.#feed.learn(snapshot, asked);
+    for (const record of records.values()) this.#feed.notice(record, asked);
     for (const [digest, record] of records) this.#caches.keep(digest, record);
     const inVain = new Map<string, Wanted>();
     for (const one of open) {

@@ -25,7 +25,7 @@ export class HostileKv {
   }
 
   /** KV as one isolate reaches it. */
-  edge(random: () => Random, isAlive: () => boolean): KVNamespace {
+  edge(random: () => Random, isAlive: () => boolean, onRead: () => void): KVNamespace {
     const answer = <Value>(read: () => Value): Promise<Value> =>
       new Promise((resolve, reject) => {
         const chance = random();
@@ -34,8 +34,9 @@ export class HostileKv {
         if (ms === Infinity) return;
         this.#world.after(ms, () => {
           if (!isAlive()) return;
-          if (isFailing) reject(new Error('KV GET failed: 503'));
-          else resolve(read());
+          if (isFailing) return reject(new Error('KV GET failed: 503'));
+          onRead();
+          resolve(read());
         });
       });
     const read = (name: string, chosen: number): unknown => {

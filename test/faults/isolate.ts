@@ -35,6 +35,9 @@ export class Isolate {
   /** What chance does with its calls; each step brings its own. */
   random: Random;
   isAlive = true;
+  /** When KV, and when D1, last answered it about keys. */
+  kvAnsweredAt = -Infinity;
+  d1AnsweredAt = -Infinity;
   /** D1 fails it, or keeps it waiting, until then. */
   troubledUntil = -Infinity;
   /** What was committed before is known to its feed: the latest start of a query of changes that was answered. */
@@ -51,6 +54,9 @@ export class Isolate {
     const kv = shared.kv.edge(
       () => this.random,
       () => this.isAlive,
+      () => {
+        this.kvAnsweredAt = world.now;
+      },
     );
     const platform: Platform = {
       clock: () => world.now,
@@ -72,7 +78,7 @@ export class Isolate {
       log: () => undefined,
     };
     const floods: RateLimit = { limit: async () => ({ success: true }) };
-    const variables = { MINTMARK_ROOT_KEY: ROOT_KEY };
+    const variables = { MINTMARK_ROOT_KEY: ROOT_KEY, ...shared.climate.settings };
     const read = production.readConfig({ DB: db, CACHE: kv, FLOODS: floods, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
     this.services = production.createServices(read.config, platform);
@@ -88,6 +94,7 @@ export class Isolate {
       isCutOff: () => world.now < (cutOffUntil.get(this.place) ?? -Infinity),
       onExecuted: (sql) => oracle.onExecuted(sql),
       onAnswered: (sql, startedAt) => {
+        if (sql.some((text) => text.includes('k.digest IN'))) this.d1AnsweredAt = world.now;
         // No verification waits for it any longer.
         if (world.now - startedAt >= PATIENCE_MS) return;
         if (startedAt > oracle.renewedAt && sql.some((text) => text.includes('generation'))) {

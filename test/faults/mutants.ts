@@ -33,7 +33,12 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'asOf >= this.#floorOf(organization.id)',
     'true',
   ),
-  'how far knowledge reaches back does not matter': one(KNOWLEDGE, 'asOf >= this.#from', 'true', 3),
+  'how far knowledge reaches back does not matter': one(
+    KNOWLEDGE,
+    '      asOf >= this.#from &&\n      asOf',
+    '      asOf',
+    3,
+  ),
   'a gap in what was told is not seen': one(
     KNOWLEDGE,
     'if (from > this.#newest) this.#from = Math.max(this.#from, from);',
@@ -96,10 +101,13 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     },
     {
       file: CACHES,
-      find: '  async read(open: readonly Wanted[]): Promise<Cached> {',
-      replace: `  before: Knowledge;
-  async read(open: readonly Wanted[]): Promise<Cached> {
-    this.before = this.#knowledge.copy();`,
+      find: '  async read(open',
+      replace: '  before: Knowledge;\n\n  async read(open',
+    },
+    {
+      file: CACHES,
+      find: '    const lacking = this.#lacking(asked, NONE);',
+      replace: '    this.before = this.#knowledge.copy();\n    const lacking = this.#lacking(asked, NONE);',
     },
     {
       file: CACHES,
@@ -114,10 +122,12 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'record.generation === this.#generation &&',
     '',
   ),
-  'another generation is not noticed': one(
+  'another generation is not noticed': one(KNOWLEDGE, 'isAnother(snapshot, asked) ||', ''),
+  'another generation is not seen in a record': one(
     KNOWLEDGE,
-    'asked.generation !== null && asked.generation !== snapshot.generation',
+    'asked.life === this.#life && isAnother(read, asked)',
     'false',
+    2,
   ),
   'a database that lacks what it had is not noticed': one(
     KNOWLEDGE,
@@ -137,8 +147,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'a record is put without what it was read as of': one(
     CACHES,
-    'this.#memory.put(digest, record);\n    if (held',
-    'this.#memory.put(digest, { ...record, asOf: Infinity });\n    if (held',
+    'this.#memory.put(digest, record);\n    if (this.#limits.usableMs > 0',
+    'this.#memory.put(digest, { ...record, asOf: Infinity });\n    if (this.#limits.usableMs > 0',
   ),
   'an isolate does not heed its own changes': one(
     FEED,
@@ -198,6 +208,32 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'keyring/keys.ts',
     'if (!(error instanceof Unavailable)) throw error;\n    }\n    return refuse',
     'throw error;\n    }\n    return refuse',
+  ),
+  'a read of KV is waited for without end': one(
+    CACHES,
+    'await within(this.#platform, CACHE_PATIENCE_MS, this.#cache.get(digests))',
+    'await this.#cache.get(digests)',
+  ),
+  'D1 is waited for without end': one(LOOKUP, 'deadline - startedAt', '1_000_000'),
+  'a change that takes something away tells no time': one(
+    'keyring/changes.ts',
+    'return takesAway ? this.#platform.clock() + this.#boundMs : null;',
+    'void takesAway; return null;',
+  ),
+  'an edit of an account overwrites what came between': one(
+    COMMIT,
+    "case 'update_account':\n      return { condition: UNCHANGED_ACCOUNT, values: [id, revision] };",
+    "case 'update_account':\n      return null;",
+  ),
+  'what KV answered is said to come from D1': one(
+    CACHES,
+    '{ record, source, ageMs, isDegraded: false }',
+    "{ record, source: source === 'kv' ? 'd1' : source, ageMs, isDegraded: false }",
+  ),
+  'where no staleness is allowed caches answer nevertheless': one(
+    FEED,
+    'Math.max(0, maxStalenessSeconds - IN_FLIGHT_SECONDS) * 1_000',
+    'Math.max(60, maxStalenessSeconds - IN_FLIGHT_SECONDS) * 1_000',
   ),
   'pruning keeps nothing': one(
     'store/changes.ts',

@@ -5,15 +5,10 @@ import type { Climate } from './weather.ts';
 import type { World } from './world.ts';
 
 const SECOND = 1_000;
-/** The promise: what was taken away passes nowhere later than this. */
-export const BOUND_MS = 120 * SECOND;
-/** Apart from edges that are cut off from D1, for so much longer. */
-const GRACE_MS = 600 * SECOND;
 /** D1 is given up after five seconds, left alone for five, and then tried by one request at a time. */
 const PATIENCE_MS = 16 * SECOND;
-/** A sync that nothing hinders takes no longer; with its jitter, an interval no more. */
+/** A sync that nothing hinders takes no longer. */
 const SYNC_MS = 100;
-const INTERVAL_SECONDS = 13;
 /** A used successor ends its predecessor as soon as D1 takes it. */
 const SUCCESSION_MS = 15 * SECOND;
 
@@ -78,6 +73,14 @@ export class Oracle {
   readonly #world: World;
   readonly #database: SqliteD1;
   readonly #isD1Flaky: boolean;
+  /** The promise: what was taken away passes nowhere later than this. */
+  readonly #boundMs: number;
+  /** Apart from edges that are cut off from D1, for so much longer. */
+  readonly #graceMs: number;
+  /** An isolate that serves, and that nothing hinders, lags no further behind. */
+  readonly #lagSeconds: number;
+  /** What was asked for, by request. */
+  readonly #asked = new Map<string, string>();
   readonly #versions = new Map<string, Version[]>();
   readonly #committedAt = new Map<string, number>();
   readonly #refused = new Set<string>();
@@ -94,7 +97,11 @@ export class Oracle {
   /** The first promise that was broken, in words. */
   violation: string | null = null;
 
-  constructor(world: World, database: SqliteD1, { isD1Flaky }: Climate) {
+  constructor(world: World, database: SqliteD1, { isD1Flaky, settings }: Climate) {
+    const { MAX_STALENESS_SECONDS: bound = 120, SYNC_INTERVAL_SECONDS: interval = 10 } = settings;
+    this.#boundMs = Math.max(10, bound) * SECOND;
+    this.#graceMs = (settings.OUTAGE_GRACE_SECONDS ?? 600) * SECOND;
+    this.#lagSeconds = 1.2 * Math.min(interval, (bound - 10) / 2) + 1;
     this.#world = world;
     this.#isD1Flaky = isD1Flaky;
     this.#database = database;
@@ -113,12 +120,19 @@ export class Oracle {
       this.#database.prepare(REQUESTS).all<Request>(),
     ] as const;
     const [facts, requests] = await Promise.all(reading);
-    this.#append(at, facts.results);
+    const done: string[] = [];
     for (const { request_id: id } of requests.results) {
       if (this.#committedAt.has(id)) continue;
       this.#committedAt.set(id, at);
+      done.push(this.#asked.get(id) ?? '');
       if (this.#refused.has(id)) this.violate(`${id} was refused, and happened`);
     }
+    this.#append(at, facts.results, done);
+  }
+
+  /** A mutation is asked for: what it is called. */
+  onAsked(requestId: string, name: string): void {
+    this.#asked.set(requestId, name);
   }
 
   onExecuted(sql: readonly string[]): void {
@@ -163,7 +177,7 @@ export class Oracle {
     askedAt: number,
     effectiveBy: number | null,
     { id: changedId }: Changed,
-    holds: (facts: Facts) => boolean,
+    { holds, isEnding }: { readonly holds: (facts: Facts) => boolean; readonly isEnding: boolean },
   ): void {
     const now = this.#world.now;
     if (this.#isUnsettled(askedAt)) return;
@@ -179,9 +193,10 @@ export class Oracle {
     }
     const committedAt = this.#committedAt.get(requestId);
     if (committedAt === undefined) return;
-    if (effectiveBy !== null && effectiveBy < committedAt + BOUND_MS) {
+    if (isEnding && effectiveBy === null) this.violate(`${requestId} does not say by when it is in force`);
+    if (effectiveBy !== null && effectiveBy < committedAt + this.#boundMs) {
       this.violate(
-        `${requestId} is said to be in force ${committedAt + BOUND_MS - effectiveBy} ms too early`,
+        `${requestId} is said to be in force ${committedAt + this.#boundMs - effectiveBy} ms too early`,
       );
     }
     const told = this.#told.get(isolate) ?? new Map<string, number>();
@@ -202,6 +217,21 @@ export class Oracle {
       this.violate('there was no verdict, though D1 could be reached');
   }
 
+  /** What has ended stays so, unless somebody asked for the contrary, or the database was restored. */
+  #judgeChange(before: Facts, after: Facts, done: readonly string[]): void {
+    if (this.#restoredAt < Infinity) return;
+    const undone = [
+      before.revoked > after.revoked && 'a revocation',
+      before.deleted > after.deleted && 'a deletion',
+      before.organization_deleted > after.organization_deleted && 'a deletion of an organization',
+      before.account_disabled > after.account_disabled &&
+        !done.some((name) => name.startsWith('enable account')) &&
+        'a disabling of an account',
+      before.enabled < after.enabled && !done.some((name) => name.startsWith('enable key')) && 'a disabling',
+    ].find((one) => one !== false);
+    if (undone !== undefined) this.violate(`${undone} was undone by: ${done.join(', ')}`);
+  }
+
   /** Holds a verdict to what was true. */
   judge(asked: Asked, verdict: Verdict): void {
     const { isolate, keyId, scope, maxStaleness, at } = asked;
@@ -214,8 +244,15 @@ export class Oracle {
     if (verdict.isDegraded && isolate.troubledUntil < at - PATIENCE_MS) {
       return this.violate(`a degraded verdict, though D1 could be reached: ${told}`);
     }
+    const answeredAt = {
+      memory: Infinity,
+      none: Infinity,
+      kv: isolate.kvAnsweredAt,
+      d1: isolate.d1AnsweredAt,
+    };
+    if (answeredAt[verdict.source] < at) return this.violate(`did not come from there: ${told}`);
     const from = Math.max(
-      now - BOUND_MS - (verdict.isDegraded ? GRACE_MS : 0),
+      now - this.#boundMs - (verdict.isDegraded ? this.#graceMs : 0),
       now - (verdict.ageSeconds + 1) * SECOND,
       maxStaleness === null ? -Infinity : at - maxStaleness * SECOND,
       this.#known(isolate.knowsUntil),
@@ -241,8 +278,8 @@ export class Oracle {
     const servedAt = this.#served.get(isolate);
     if (source === 'memory' && servedAt !== undefined && at - servedAt > SYNC_MS) {
       const sinceServed = Math.max(0, now - servedAt) / SECOND;
-      const isHindered = this.#isD1Flaky || isolate.troubledUntil > servedAt - BOUND_MS;
-      if (!isHindered && ageSeconds > sinceServed + INTERVAL_SECONDS) {
+      const isHindered = this.#isD1Flaky || isolate.troubledUntil > servedAt - this.#boundMs;
+      if (!isHindered && ageSeconds > sinceServed + this.#lagSeconds) {
         this.violate(`${ageSeconds} s old, though the isolate served ${sinceServed} s ago`);
       }
     }
@@ -263,7 +300,7 @@ export class Oracle {
     const use = this.#firstUse.get(keyId);
     if (use === undefined || this.#restoredAt < Infinity) return;
     const isHindered = !use.isolate.isAlive || use.isolate.troubledUntil >= use.at;
-    if (!isHindered && now > use.at + SUCCESSION_MS + BOUND_MS) {
+    if (!isHindered && now > use.at + SUCCESSION_MS + this.#boundMs) {
       this.violate('a key passes, though its successor was used long ago');
     }
   }
@@ -288,12 +325,15 @@ export class Oracle {
     return versions.filter(({ at }, index) => at <= until && (versions[index + 1]?.at ?? Infinity) >= from);
   }
 
-  #append(at: number, rows: readonly Facts[]): void {
+  /** `done`: what was done between the version before and this one. */
+  #append(at: number, rows: readonly Facts[], done: readonly string[]): void {
     const present = new Map(rows.map((row) => [row.id, row]));
     for (const id of new Set([...this.#versions.keys(), ...present.keys()])) {
       const facts = present.get(id) ?? null;
       const text = JSON.stringify(facts);
       const versions = this.#versions.get(id) ?? [{ at: -Infinity, facts: null, text: 'null' }];
+      const before = versions.at(-1)?.facts ?? null;
+      if (facts !== null && before !== null) this.#judgeChange(before, facts, done);
       if (versions.at(-1)?.text !== text) versions.push({ at, facts, text });
       this.#versions.set(id, versions);
     }

@@ -63,9 +63,7 @@ if (!result.failed) {
     `A promise was broken in history ${result.numRuns} of seed ${result.seed}, after ${seconds} s.`,
   );
   if (history !== undefined) {
-    console.log(
-      `\nThe shortest history found (KV ${history.climate.kv}, D1 ${history.climate.isD1Flaky ? 'flaky' : 'sound'}):\n`,
-    );
+    console.log(`\nThe shortest history found (${JSON.stringify(history.climate)}):\n`);
     const violation = await simulator.run(history, (line) => console.log(line));
     console.log(`\n${violation}`);
   }

@@ -49,9 +49,14 @@ interface Mutation<Value> {
   readonly on: Target;
   readonly act: (isolate: Isolate, caller: Caller) => Promise<Result<Made<Value>>>;
   readonly holds: (facts: Facts) => boolean;
+  /** Whether it takes something away whenever it does anything, and so must tell by when. */
+  readonly isEnding?: boolean;
   /** Takes note of what was made; returns what is changed by that, where it is not what was acted on. */
   readonly note?: (value: Value) => Target;
 }
+
+/** What is done to something, wherever it is asked for. */
+type Change = Pick<Mutation<unknown>, 'act' | 'holds' | 'isEnding'>;
 
 /**
  * WebCrypto answers from a thread of its own, at a time that no seed repeats. The digests are the same.
@@ -88,7 +93,7 @@ export class Simulator {
 
   async #begin(): Promise<Genesis> {
     const none: Genesis = { saved: this.#database.save(), organizations: [], accounts: [], keys: [] };
-    const history: History = { climate: { kv: 'fresh', isD1Flaky: false }, steps: [] };
+    const history: History = { climate: { settings: {}, kv: 'fresh', isD1Flaky: false }, steps: [] };
     const run = new Run(this.#production, this.#database, history, none, () => undefined);
     this.#clock = () => run.world.now;
     return run.found();
@@ -109,6 +114,8 @@ class Run {
   #ordinal: number;
   #requests = 0;
   #isEnding = false;
+  /** Verifications that have no answer yet. */
+  readonly #waiting = new Set<{ readonly isolate: Isolate; readonly name: string }>();
 
   constructor(
     production: Production,
@@ -152,6 +159,9 @@ class Run {
       for (const [index] of this.#keys.entries()) this.#verify(isolate, [index], null, null);
     }
     await this.world.runUntil(this.world.now + 30 * SECOND);
+    for (const { isolate, name } of this.#waiting) {
+      if (isolate.isAlive) oracle.violate(`${name} never ended`);
+    }
     for (const isolate of this.#isolates) this.#crash(isolate);
     return oracle.violation;
   }
@@ -307,6 +317,8 @@ class Run {
     const named = indexes.map((index) => index % this.#keys.length).join(', ');
     const freshness = maxStaleness === null ? '' : `, maxStaleness ${maxStaleness}`;
     const name = `isolate ${isolate.place}: verify key ${named}${scope === null ? '' : ` for ${scope}`}${freshness}`;
+    const waiting = { isolate, name };
+    this.#waiting.add(waiting);
     const done = async (): Promise<void> => {
       const { verifier } = isolate.services;
       const [only] = requests;
@@ -316,12 +328,14 @@ class Run {
           : await verifier.verifyMany(requests);
       for (const [index, one] of asked.entries()) this.#judge(name, one, verdicts[index]);
     };
-    done().catch((error: unknown) => {
-      this.#trace(`${name} → ${String(error)}`);
-      const [one] = asked;
-      if (one !== undefined && isNamed(error, 'Unavailable')) oracle.onUnavailable(one);
-      else oracle.violate(`a verification failed: ${String(error)}`);
-    });
+    done()
+      .catch((error: unknown) => {
+        this.#trace(`${name} → ${String(error)}`);
+        const [one] = asked;
+        if (one !== undefined && isNamed(error, 'Unavailable')) oracle.onUnavailable(one);
+        else oracle.violate(`a verification failed: ${String(error)}`);
+      })
+      .finally(() => this.#waiting.delete(waiting));
   }
 
   #judge(name: string, asked: Asked, verdict: Verdict | undefined): void {
@@ -371,6 +385,7 @@ class Run {
         act: ({ services }, caller) =>
           services.rotations.rotate(caller, key.id, { gracePeriod, untilFirstUse }),
         holds: ({ rotated_to: successor }) => successor !== null,
+        isEnding: true,
         note: ({ key: { id, organizationId }, secret }) => {
           this.#keys.push({ id, organizationId, secret });
           return key;
@@ -379,10 +394,7 @@ class Run {
     );
   }
 
-  #keyChange(
-    change: Extract<Step, { do: 'change key' }>['change'],
-    id: string,
-  ): Pick<Mutation<unknown>, 'act' | 'holds'> {
+  #keyChange(change: Extract<Step, { do: 'change key' }>['change'], id: string): Change {
     const patched = (patch: object, holds: (facts: Facts) => boolean) => ({
       act: ({ services }: Isolate, caller: Caller) => services.keys.update(caller, id, patch),
       holds,
@@ -413,29 +425,36 @@ class Run {
           act: ({ services }, caller) =>
             services.keys.revoke(caller, id, { reason: null, lineage: change === 'revoke lineage' }),
           holds: isRevoked,
+          isEnding: true,
         };
       case 'delete':
         return {
           act: ({ services }, caller) => services.keys.remove(caller, id),
           holds: ({ revoked, deleted }) => revoked === 1 && deleted === 1,
+          isEnding: true,
         };
     }
   }
 
   /** Asks for a mutation as root, and tells the oracle how it ended, if it does. */
-  #mutate<Value>(isolate: Isolate, name: string, { on, act, holds, note = () => on }: Mutation<Value>): void {
+  #mutate<Value>(
+    isolate: Isolate,
+    name: string,
+    { on, act, holds, isEnding = false, note = () => on }: Mutation<Value>,
+  ): void {
     const { oracle } = this.#shared;
     const origin = this.#origin();
     const askedAt = this.world.now;
     const line = `isolate ${isolate.place}: ${name} (${origin.requestId})`;
     this.#trace(line);
+    oracle.onAsked(origin.requestId, name);
     const done = async (): Promise<void> => {
       const caller = await isolate.services.callers.identify(ROOT_KEY, on.organizationId, origin);
       const result = caller.ok ? await act(isolate, caller.value) : caller;
       this.#trace(`${line} → ${result.ok ? 'done' : result.refusal.kind}`);
       if (result.ok) {
         const { value: made, effectiveBy } = result.value;
-        oracle.onDone(isolate, origin.requestId, askedAt, effectiveBy, note(made), holds);
+        oracle.onDone(isolate, origin.requestId, askedAt, effectiveBy, note(made), { holds, isEnding });
       } else if (result.refusal.kind !== 'outcome_unknown') oracle.onRefused(origin.requestId, askedAt);
     };
     done().catch((error: unknown) => {
@@ -451,11 +470,8 @@ class Run {
   }
 }
 
-function accountChange(
-  change: Extract<Step, { do: 'change account' }>['change'],
-  id: string,
-): Pick<Mutation<unknown>, 'act' | 'holds'> {
-  const permitted = (permissions: string[]): Pick<Mutation<unknown>, 'act' | 'holds'> => ({
+function accountChange(change: Extract<Step, { do: 'change account' }>['change'], id: string): Change {
+  const permitted = (permissions: string[]): Change => ({
     act: ({ services }, caller) => services.accounts.update(caller, id, { permissions }),
     holds: ({ ceiling }) => ceiling === JSON.stringify(permissions),
   });
@@ -468,6 +484,7 @@ function accountChange(
       return {
         act: ({ services }, caller) => services.accounts.disable(caller, id),
         holds: ({ account_disabled: isDisabled }) => isDisabled === 1,
+        isEnding: true,
       };
     case 'enable':
       return {
@@ -483,6 +500,7 @@ function accountChange(
       return {
         act: ({ services }, caller) => services.accounts.remove(caller, id),
         holds: ({ revoked }) => revoked === 1,
+        isEnding: true,
       };
   }
 }
@@ -490,8 +508,8 @@ function accountChange(
 function organizationChange(
   change: Extract<Step, { do: 'change organization' }>['change'],
   id: string,
-): Pick<Mutation<unknown>, 'act' | 'holds'> {
-  const permitted = (personalKeyPermissions: string[]): Pick<Mutation<unknown>, 'act' | 'holds'> => ({
+): Change {
+  const permitted = (personalKeyPermissions: string[]): Change => ({
     act: ({ services }, caller) => services.organizations.update(caller, id, { personalKeyPermissions }),
     holds: ({ account_id: account, ceiling }) =>
       account !== null || ceiling === JSON.stringify(personalKeyPermissions),
@@ -510,6 +528,7 @@ function organizationChange(
       return {
         act: ({ services }, caller) => services.organizations.remove(caller, id),
         holds: ({ organization_deleted: isDeleted }) => isDeleted === 1,
+        isEnding: true,
       };
   }
 }

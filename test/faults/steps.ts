@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 
-import { MOODS, type Climate } from './weather.ts';
+import { MOODS, SETTINGS, type Climate, type Settings } from './weather.ts';
 
 /** Isolates that live at once. A crashed one's place is taken by a new one. */
 export const ISOLATES = 3;
@@ -131,7 +131,12 @@ export interface History {
   readonly steps: readonly Step[];
 }
 
+const settings: fc.Arbitrary<Settings> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({}) },
+  { weight: 1, arbitrary: fc.constantFrom<Settings>(...SETTINGS) },
+);
+
 export const histories: fc.Arbitrary<History> = fc.record({
-  climate: fc.record({ kv: fc.constantFrom(...MOODS), isD1Flaky: fc.boolean() }),
+  climate: fc.record({ settings, kv: fc.constantFrom(...MOODS), isD1Flaky: fc.boolean() }),
   steps: fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
 });

@@ -4,8 +4,21 @@ import type { Random } from './random.ts';
 export const MOODS = ['fresh', 'usual', 'hostile'] as const;
 export type Mood = (typeof MOODS)[number];
 
-/** What may go wrong of itself, at every call. */
+/** How the service is configured: by default, or with one setting at an extreme. */
+export const SETTINGS = [
+  {},
+  { MAX_STALENESS_SECONDS: 0 },
+  { MAX_STALENESS_SECONDS: 16 },
+  { OUTAGE_GRACE_SECONDS: 0 },
+  { SYNC_INTERVAL_SECONDS: 60 },
+] as const;
+export type Settings = Readonly<
+  Partial<Record<'MAX_STALENESS_SECONDS' | 'OUTAGE_GRACE_SECONDS' | 'SYNC_INTERVAL_SECONDS', number>>
+>;
+
+/** What may go wrong of itself, at every call, and what the service makes of it. */
 export interface Climate {
+  readonly settings: Settings;
   readonly kv: Mood;
   /** Without it D1 answers every call, and soon, but for outages that are steps of the history. */
   readonly isD1Flaky: boolean;
