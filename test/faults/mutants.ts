@@ -32,38 +32,39 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     KNOWLEDGE,
     'asOf >= this.#floorOf(organization.id)',
     'true',
+    2,
   ),
   'how far knowledge reaches back does not matter': one(
     KNOWLEDGE,
     '      asOf >= this.#from &&\n      asOf',
     '      asOf',
-    3,
+    2,
   ),
   'a gap in what was told is not seen': one(
     KNOWLEDGE,
     'if (from > this.#newest) this.#from = Math.max(this.#from, from);',
     '',
-    3,
+    2,
   ),
   'forgetting a floor is no loss': one(
     KNOWLEDGE,
     'this.#from = Math.max(this.#from, forgotten);',
     'void forgotten;',
-    3,
+    7,
   ),
   'a snapshot reaches back as far as the isolate that made it': one(
     KNOWLEDGE,
     'from: Math.max(this.#from, forgotten)',
     'from: Math.min(this.#from, forgotten)',
-    11,
+    5,
   ),
   'a list of changes that was cut reaches back to where it was asked from': one(
     ROWS,
     'const [, leftOut = Math.max(after, row.oldest - 1)] = newestFirst[MAX_CHANGES_TOLD] ?? [];',
     'const leftOut = Math.max(after, row.oldest - 1);',
-    6,
+    2,
   ),
-  'changes that were pruned are not missed': one(ROWS, 'Math.max(after, row.oldest - 1)', 'after', 5),
+  'changes that were pruned are not missed': one(ROWS, 'Math.max(after, row.oldest - 1)', 'after', 7),
   'knowledge is as young as the end of its query': one(
     FEED,
     'const snapshot = await this.#changes.since(asked, this.#platform.clock());',
@@ -74,7 +75,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     LOOKUP,
     'for (const [digest, record] of records) this.#caches.keep(digest, record);',
     'for (const [digest, record] of records) this.#caches.keep(digest, { ...record, readAt: this.#platform.clock() });',
-    6,
+    14,
   ),
   'a snapshot is believed without its stamp': one(
     FEED,
@@ -122,12 +123,12 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'record.generation === this.#generation &&',
     '',
   ),
-  'another generation is not noticed': one(KNOWLEDGE, 'isAnother(snapshot, asked) ||', ''),
+  'another generation is not noticed': one(KNOWLEDGE, 'isAnother(snapshot, asked) ||', '', 9),
   'another generation is not seen in a record': one(
     KNOWLEDGE,
     'asked.life === this.#life && isAnother(read, asked)',
     'false',
-    2,
+    14,
   ),
   'a database that lacks what it had is not noticed': one(
     KNOWLEDGE,
@@ -138,12 +139,12 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     KNOWLEDGE,
     'if (asked.life !== this.#life) return false;',
     '',
+    4,
   ),
   'snapshots from before all was forgotten are believed': one(
     KNOWLEDGE,
     'if (isEarlier || snapshot',
     'if (snapshot',
-    9,
   ),
   'a record is put without what it was read as of': one(
     CACHES,
@@ -154,12 +155,13 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     FEED,
     'this.#knowledge.raise(changed, seq,',
     'this.#knowledge.raise([], seq,',
-    14,
+    2,
   ),
   'an answer of D1 that was overtaken is used': one(
     LOOKUP,
     'answer !== undefined && !(answer.record !== null && this.#knowledge.isPast(answer.record))',
     'answer !== undefined',
+    4,
   ),
   'expiry is left to the cache': one('core/decide.ts', 'if (isExpired(key.expiresAt, now))', 'if (false)'),
   'maxStaleness does not matter to memory': one(
@@ -172,7 +174,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     ' || wanted.maxAgeMs !== null || graceMs',
     ' || graceMs',
   ),
-  'a grace has no end': one(CACHES, 'if (ageMs > usableMs + graceMs) return null;', '', 2),
+  'a grace has no end': one(CACHES, 'if (ageMs > usableMs + graceMs) return null;', '', 3),
   'what is degraded is not called so': one(CACHES, 'isDegraded: ageMs > usableMs', 'isDegraded: false'),
   'while D1 fails, known changes do not matter': one(
     CACHES,
@@ -224,6 +226,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     COMMIT,
     "case 'update_account':\n      return { condition: UNCHANGED_ACCOUNT, values: [id, revision] };",
     "case 'update_account':\n      return null;",
+    6,
   ),
   'what KV answered is said to come from D1': one(
     CACHES,
@@ -240,5 +243,5 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     '(SELECT max(seq) FROM changes) - ?1',
     '(SELECT max(seq) FROM changes) + 0 * ?1',
   ),
-  'a first use ends nothing': one('verifier/uses.ts', 'this.#succession.note(record);', '', 8),
+  'a first use ends nothing': one('verifier/uses.ts', 'this.#succession.note(record);', '', 4),
 };
