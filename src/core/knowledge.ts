@@ -101,6 +101,8 @@ export class Knowledge {
    * everything was forgotten for that.
    */
   raise(subjects: readonly string[], seq: number, generation: string, now: number): boolean {
+    // What only added something tells no more than which life this is.
+    if (subjects.length === 0 && this.#notBefore === -Infinity) this.#generation ??= generation;
     if (generation !== this.#generation) {
       const isForgotten = this.#generation !== null;
       if (isForgotten || subjects.length > 0) this.forget(now);

@@ -286,6 +286,12 @@ describe('a change that this isolate made', () => {
     expect(knowledge.covers(record(5))).toBe(false);
   });
 
+  test('that only added something tells a cold isolate which life this is, and takes nothing from it', () => {
+    expect(knowledge.raise([], 6, 'second life', 9_000)).toBe(false);
+    expect(knowledge.accept(snapshot(5, { knownAt: 20_000 }))).toBe(false);
+    expect(knowledge.accept(snapshot(5, { generation: 'second life', knownAt: 8_000 }))).toBe(true);
+  });
+
   test('in another life of the database makes the isolate forget everything', () => {
     learn(snapshot(5));
     const asked = knowledge.position;
