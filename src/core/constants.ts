@@ -97,7 +97,7 @@ export const DATABASE_PATIENCE_MS = 3 * SECOND_MS;
 /** A verification waits so long for a read of KV, whose slowest reads take tenths of a second, before it asks D1. */
 export const CACHE_PATIENCE_MS = SECOND_MS / 2;
 /** D1's answers that other changes overtook on their way, before a verification is given up. */
-export const MAX_LOOKUP_ATTEMPTS = 3;
+export const MAX_LOOKUP_ATTEMPTS = 5;
 
 /** KV refuses to expire a value sooner. */
 export const KV_MIN_TTL_SECONDS = 60;
