@@ -83,7 +83,7 @@ export function createServices(config: Config, platform: Platform): Services {
   );
   const changes = new Changes(
     commits,
-    (news) => caches.tell(news),
+    () => caches.expect(),
     callers,
     ids,
     // Even where nothing is cached, a verdict may be on its way.

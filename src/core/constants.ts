@@ -96,7 +96,10 @@ export const OUTAGE_RETRY_MS = 5 * SECOND_MS;
 export const DATABASE_PATIENCE_MS = 3 * SECOND_MS;
 /** A verification waits so long for a read of KV, whose slowest reads take tenths of a second, before it asks D1. */
 export const CACHE_PATIENCE_MS = SECOND_MS / 2;
-/** D1's answers that other changes overtook on their way, before a verification is given up. */
+/**
+ * How often a verification asks D1 again for what was overtaken on its way, within its patience. After a restore the sight
+ * of the new life, and each change of the isolate's own that was in flight, overtakes once.
+ */
 export const MAX_LOOKUP_ATTEMPTS = 5;
 
 /** KV refuses to expire a value sooner. */

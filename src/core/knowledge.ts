@@ -96,13 +96,12 @@ export class Knowledge {
   }
 
   /**
-   * Raises floors after a change that this isolate made, as of a batch that read `generation`. Where nothing is known, or
-   * another generation is, what was known before `now`, a time after the commit, is of no use any more. Returns whether
-   * everything was forgotten for that.
+   * Raises floors after a change that this isolate made, as of a batch that read `generation` and was sent off at `asked`.
+   * Where that is not the life that is known now, what was known before `now`, a time after the commit, is of no use any
+   * more. Returns whether everything was forgotten for that.
    */
-  raise(subjects: readonly string[], seq: number, generation: string, now: number): boolean {
-    // What only added something tells no more than which life this is.
-    if (subjects.length === 0 && this.#notBefore === -Infinity) this.#generation ??= generation;
+  raise(subjects: readonly string[], seq: number, generation: string, asked: Position, now: number): boolean {
+    if (asked.life === this.#life) this.#generation ??= generation;
     if (generation !== this.#generation) {
       const isForgotten = this.#generation !== null;
       if (isForgotten || subjects.length > 0) this.forget(now);

@@ -65,26 +65,26 @@ export function forbidden(caller: Caller, needed: Needed): Refusal | null {
 /** The one way in which state changes: authorised, judged, written with its audit event, and told. */
 export class Changes {
   readonly #store: CommitStore;
-  readonly #tell: (news: News) => void;
+  readonly #expect: () => (news: News) => void;
   readonly #callers: Callers;
   readonly #ids: IdFactory;
   readonly #boundMs: number;
   readonly #platform: Platform;
 
   /**
-   * `tell` hears of each change that was committed. `boundMs`: from a commit to the moment from which every edge knows of
-   * it.
+   * `expect` is called before each commit, and what it returns hears of the change if it was committed. `boundMs`: from a
+   * commit to the moment from which every edge knows of it.
    */
   constructor(
     store: CommitStore,
-    tell: (news: News) => void,
+    expect: () => (news: News) => void,
     callers: Callers,
     ids: IdFactory,
     boundMs: number,
     platform: Platform,
   ) {
     this.#store = store;
-    this.#tell = tell;
+    this.#expect = expect;
     this.#callers = callers;
     this.#ids = ids;
     this.#boundMs = boundMs;
@@ -122,10 +122,11 @@ export class Changes {
       }
       if (judged.conflict) return refuse(judged.conflict);
 
+      const tell = this.#expect();
       const outcome = await this.#commit(current, judged, now);
       switch (outcome.kind) {
         case 'committed':
-          this.#tell(newsOf(judged, outcome));
+          tell(newsOf(judged, outcome));
           return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.weakens) });
         case 'caller_changed': {
           const refreshed = await this.#callers.refresh(current);

@@ -1,5 +1,5 @@
 import { CACHE_PATIENCE_MS } from '../core/constants.ts';
-import type { Knowledge } from '../core/knowledge.ts';
+import type { Knowledge, Position } from '../core/knowledge.ts';
 import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
 import type { KeyRecord } from '../core/records.ts';
@@ -139,9 +139,15 @@ export class Caches {
     if (this.#limits.usableMs > 0) this.#absences.note(organizationId, digest, readAt);
   }
 
+  /** For a change that this isolate is about to make: what is to be told of it once it is committed. */
+  expect(): (news: News) => void {
+    const asked = this.#knowledge.position;
+    return (news) => this.#tell(news, asked);
+  }
+
   /** Learns of a change that this isolate made, and passes it on. */
-  tell(news: News): void {
-    this.#feed.raise(news);
+  #tell(news: News, asked: Position): void {
+    this.#feed.raise(news, asked);
     for (const { digest, record } of news.keys) this.#memory.put(digest, record);
     if (this.#limits.usableMs === 0) return;
     for (const { digest, record } of news.keys) {

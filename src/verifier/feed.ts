@@ -98,9 +98,10 @@ export class Feed {
     this.#onForgotten();
   }
 
-  /** Takes note of a change that this isolate made. */
-  raise({ changed, seq, generation }: News): void {
-    const isForgotten = this.#knowledge.raise(changed, seq, generation, this.#platform.clock());
+  /** Takes note of a change that this isolate made by a batch that was sent off at `asked`. */
+  raise({ changed, seq, generation }: News, asked: Position): void {
+    const now = this.#platform.clock();
+    const isForgotten = this.#knowledge.raise(changed, seq, generation, asked, now);
     if (isForgotten) this.#onForgotten();
   }
 

@@ -70,12 +70,13 @@ export class Lookup {
     );
     const read = new Map<Wanted, DatabaseAnswer>();
     const deadline = this.#platform.clock() + DATABASE_PATIENCE_MS;
-    for (let attempt = 0; attempt < MAX_LOOKUP_ATTEMPTS; attempt++) {
+    for (let attempt = 0; ; attempt++) {
       // All of them anew: while one was waited for, another may have been overtaken.
       const answers = wanted.map(
         (one) => this.#answer(one, cached, read) ?? this.#withoutDatabase(one, cached),
       );
       if (answers.every((answer) => answer !== null)) return answers;
+      if (attempt === MAX_LOOKUP_ATTEMPTS) throw new Unavailable('other changes kept overtaking the look-up');
       this.#outage.trying();
       try {
         const open = wanted.filter((_, index) => answers[index] === null);
@@ -90,9 +91,6 @@ export class Lookup {
         throw error;
       }
     }
-    const answers = wanted.map((one) => this.#answer(one, cached, read));
-    if (answers.every((answer) => answer !== null)) return answers;
-    throw new Unavailable('other changes kept overtaking the look-up');
   }
 
   /** What is known of one by now, of whatever origin; null: D1 must be asked. */

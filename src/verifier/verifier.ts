@@ -134,7 +134,8 @@ export class Verifier {
   async #find(wanted: Wanted): Promise<Answer> {
     const found = this.#caches.recall(wanted);
     if (found !== null) return found;
-    const [answer = 'limited'] = await this.#lookup.find([wanted]);
+    const [answer] = await this.#lookup.find([wanted]);
+    if (answer === undefined) throw new Error('what is wanted has an answer');
     return answer;
   }
 

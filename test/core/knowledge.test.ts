@@ -261,7 +261,7 @@ describe('a snapshot from a cache', () => {
 describe('a change that this isolate made', () => {
   test('is known at once, and does not make the rest of its knowledge younger', () => {
     learn(snapshot(5, { knownAt: 1_000 }));
-    expect(knowledge.raise(['key_1'], 6, GENERATION, 9_000)).toBe(false);
+    expect(knowledge.raise(['key_1'], 6, GENERATION, knowledge.position, 9_000)).toBe(false);
     expect(knowledge.covers(record(5))).toBe(false);
     expect(knowledge.covers(record(6))).toBe(true);
     expect(knowledge.knownAt).toBe(1_000);
@@ -270,7 +270,7 @@ describe('a change that this isolate made', () => {
   });
 
   test('made before anything else is known makes nothing young', () => {
-    knowledge.raise(['key_1'], 6, GENERATION, 9_000);
+    knowledge.raise(['key_1'], 6, GENERATION, knowledge.position, 9_000);
     expect(knowledge.knownAt).toBe(-Infinity);
     expect(knowledge.isPast(record(5))).toBe(true);
     expect(knowledge.snapshot(ROOMY)).toBeNull();
@@ -281,13 +281,13 @@ describe('a change that this isolate made', () => {
   test('outlives an answer that D1 began before it', () => {
     learn(snapshot(5));
     const asked = knowledge.position;
-    knowledge.raise(['key_1'], 6, GENERATION, 9_000);
+    knowledge.raise(['key_1'], 6, GENERATION, knowledge.position, 9_000);
     knowledge.learn(snapshot(5, { from: 5, knownAt: 8_000 }), asked);
     expect(knowledge.covers(record(5))).toBe(false);
   });
 
   test('that only added something tells a cold isolate which life this is, and takes nothing from it', () => {
-    expect(knowledge.raise([], 6, 'second life', 9_000)).toBe(false);
+    expect(knowledge.raise([], 6, 'second life', knowledge.position, 9_000)).toBe(false);
     expect(knowledge.accept(snapshot(5, { knownAt: 20_000 }))).toBe(false);
     expect(knowledge.accept(snapshot(5, { generation: 'second life', knownAt: 8_000 }))).toBe(true);
   });
@@ -295,7 +295,7 @@ describe('a change that this isolate made', () => {
   test('in another life of the database makes the isolate forget everything', () => {
     learn(snapshot(5));
     const asked = knowledge.position;
-    expect(knowledge.raise(['key_1'], 6, 'second life', 9_000)).toBe(true);
+    expect(knowledge.raise(['key_1'], 6, 'second life', knowledge.position, 9_000)).toBe(true);
     expect(knowledge.knownAt).toBe(-Infinity);
     expect(knowledge.accept(snapshot(5, { knownAt: 8_999 }))).toBe(false);
     knowledge.learn(snapshot(5, { knownAt: 9_000 }), asked);
@@ -337,7 +337,7 @@ describe('forgetting for want of room', () => {
 
   test('does not lower what is known of a subject that is heard of late', () => {
     learn(snapshot(2));
-    knowledge.raise(['key_1'], 9, GENERATION, 0);
+    knowledge.raise(['key_1'], 9, GENERATION, knowledge.position, 0);
     learn(snapshot(9, { from: 2, changes: [['key_1', 3]] }));
     expect(knowledge.covers(record(8))).toBe(false);
   });
@@ -381,7 +381,7 @@ describe('of any history, learned in any way,', () => {
             if (taken.kind === 'change') commit(taken.subject);
             if (taken.kind === 'own') {
               const seq = commit(taken.subject);
-              known.raise([taken.subject], seq, GENERATION, seq);
+              known.raise([taken.subject], seq, GENERATION, known.position, seq);
               own.set(taken.subject, seq);
             }
             if (taken.kind === 'ask') {
