@@ -42,7 +42,8 @@ CREATE TABLE service_accounts (
   updated_by TEXT NOT NULL,                 -- by which principal; of a deleted one: who deleted it
   disabled_at INTEGER,                      -- set: its keys are refused for as long
   deleted_at INTEGER,                       -- set: its keys are revoked for good
-  revision INTEGER NOT NULL                 -- counts its changes, from 1
+  revision INTEGER NOT NULL,                -- counts its changes, from 1
+  vendor TEXT CHECK (json_valid(vendor))    -- what other systems' wire formats keep of it, by their names; null: nothing
 ) STRICT, WITHOUT ROWID;
 
 -- A name is taken by the living only.
@@ -79,6 +80,7 @@ CREATE TABLE api_keys (
   supersedes TEXT,                          -- set: the key that ends when this one is first used
   deleted_at INTEGER,                       -- set: out of the lists
   revision INTEGER NOT NULL,                -- counts its changes, from 1
+  vendor TEXT CHECK (json_valid(vendor)),   -- what other systems' wire formats keep of it, by their names; null: nothing
   CHECK ((service_account_id IS NULL) <> (user_id IS NULL))
 ) STRICT, WITHOUT ROWID;
 
@@ -86,6 +88,9 @@ CREATE TABLE api_keys (
 CREATE INDEX api_keys_list ON api_keys (organization_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX api_keys_of_account ON api_keys (organization_id, service_account_id, id) WHERE deleted_at IS NULL AND service_account_id IS NOT NULL;
 CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id, id) WHERE deleted_at IS NULL AND user_id IS NOT NULL;
+
+-- The live keys of an account by name, for wire formats in which a name is taken.
+CREATE INDEX api_keys_named ON api_keys (service_account_id, name) WHERE revoked_at IS NULL AND deleted_at IS NULL AND service_account_id IS NOT NULL;
 
 -- A key has one successor.
 CREATE UNIQUE INDEX api_keys_successor ON api_keys (rotated_from) WHERE rotated_from IS NOT NULL;
@@ -135,7 +140,8 @@ CREATE TABLE changes (
 CREATE TABLE assertions (
   caller_live INTEGER CONSTRAINT caller_live CHECK (caller_live IS NULL),                -- the caller may still call
   target_unchanged INTEGER CONSTRAINT target_unchanged CHECK (target_unchanged IS NULL), -- what was judged is as it was
-  quota_left INTEGER CONSTRAINT quota_left CHECK (quota_left IS NULL)                    -- the organization may have another key
+  quota_left INTEGER CONSTRAINT quota_left CHECK (quota_left IS NULL),                   -- the organization may have another key
+  key_name_free INTEGER CONSTRAINT key_name_free CHECK (key_name_free IS NULL)           -- no live key of the account has the name
 ) STRICT;
 
 -- The organization that always exists.

@@ -1,3 +1,4 @@
+import type { Services } from './app.ts';
 import type { Config } from './config.ts';
 import { ABSENT_MS, IN_FLIGHT_SECONDS, MAX_ABSENT, MAX_FLOORS, MAX_MEMORY_BYTES } from './core/constants.ts';
 import { Floods } from './core/floods.ts';
@@ -5,12 +6,14 @@ import { createIdFactory, DEFAULT_ORGANIZATION_ID } from './core/id.ts';
 import { Knowledge } from './core/knowledge.ts';
 import type { Platform } from './core/platform.ts';
 import { RootKeys } from './core/root_keys.ts';
-import type { Services } from './http/app.ts';
 import { Accounts } from './keyring/accounts.ts';
 import { AuditTrail } from './keyring/audit_trail.ts';
 import { Callers } from './keyring/callers.ts';
 import { Changes } from './keyring/changes.ts';
+import { Enrolments } from './keyring/enrolments.ts';
+import { Finder } from './keyring/finder.ts';
 import { Keys } from './keyring/keys.ts';
+import { Lineages } from './keyring/lineages.ts';
 import { KeyMaker } from './keyring/new_key.ts';
 import { Organizations } from './keyring/organizations.ts';
 import { Rotations } from './keyring/rotations.ts';
@@ -90,7 +93,8 @@ export function createServices(config: Config, platform: Platform): Services {
     Math.max(config.maxStalenessSeconds, IN_FLIGHT_SECONDS) * 1_000,
     platform,
   );
-  const rotations = new Rotations(keyStore, accountStore, changes, maker);
+  const finder = new Finder(accountStore, keyStore);
+  const rotations = new Rotations(keyStore, finder, changes, maker);
   const succession = new Succession((record) => rotations.finish(record), platform);
   const uses = new Uses(new UsageStore(config.db), succession, platform);
 
@@ -98,8 +102,10 @@ export function createServices(config: Config, platform: Platform): Services {
     organizations: new Organizations(organizationStore, changes, ids),
     auditTrail: new AuditTrail(new AuditStore(config.db)),
     rotations,
-    accounts: new Accounts(accountStore, changes, ids),
-    keys: new Keys(keyStore, accountStore, changes, maker, clock),
+    accounts: new Accounts(accountStore, finder, changes, ids),
+    enrolments: new Enrolments(changes, maker, ids),
+    keys: new Keys(keyStore, finder, changes, maker, clock),
+    lineages: new Lineages(keyStore, finder, changes),
     callers,
     verifier: new Verifier(caches, lookup, names, rootKeys, floods, uses, platform),
     uses,

@@ -1,10 +1,10 @@
 import { exports, waitUntil, WorkerEntrypoint } from 'cloudflare:workers';
 
+import { createApp, createMisconfiguredApp, type Services } from './app.ts';
 import { readConfig, type Bindings } from './config.ts';
 import type { LogEntry, PendingUse, Platform } from './core/platform.ts';
 import type { Fault, Result } from './core/refusal.ts';
 import { refuse } from './core/refusal.ts';
-import { createApp, createMisconfiguredApp, type Services } from './http/app.ts';
 import { answered } from './rpc/answer.ts';
 import {
   KeyManagement,

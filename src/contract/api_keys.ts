@@ -7,7 +7,7 @@ import {
   DEFAULT_PAGE_SIZE,
   MAX_PAGE_SIZE,
 } from '../core/constants.ts';
-import { expiryFault, parseDuration } from '../core/expiry.ts';
+import { parseDuration, tenYearFault } from '../core/expiry.ts';
 import { parseKeyId } from '../core/id.ts';
 import { KEY_STATUSES } from '../core/records.ts';
 import { ENVIRONMENTS } from '../core/secret.ts';
@@ -50,12 +50,12 @@ const oneExpiry = {
 
 /**
  * Judges a body's expiry by the clock as well, so that an answer names one in the past beside whatever else is wrong,
- * and before the caller's rights are looked at. The keyring judges it again.
+ * and before the caller's rights are looked at. The keyring judges it again, by what bounds any key.
  */
 export function expiringBy<Schema extends z.ZodType>(clock: () => number, schema: Schema): Schema {
   const faultOf = (body: unknown): string | null =>
     isBody(body) && 'expiresAt' in body && typeof body.expiresAt === 'number'
-      ? expiryFault(body.expiresAt, clock())
+      ? tenYearFault(body.expiresAt, clock())
       : null;
   return schema.refine((body) => faultOf(body) === null, {
     path: ['expiresAt'],

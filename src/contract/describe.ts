@@ -138,7 +138,10 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 409,
         code: 'name_taken',
         title: 'The name is taken',
-        detail: 'Another service account of the organization has this name.',
+        detail:
+          refusal.what === 'API key'
+            ? 'Another live API key of the service account has this name.'
+            : 'Another service account of the organization has this name.',
         errors: [{ path: 'name', message: 'is taken' }],
       };
     case 'slug_taken':

@@ -15,6 +15,9 @@ export const DURATION_UNIT_MS: ReadonlyMap<string, number> = new Map([
 /** Ten calendar years, counted with the most leap days that ten years can hold. */
 export const MAX_LIFETIME_MS = 3_653 * DAY_MS;
 
+/** 2100-01-01: no key lives past it, however it was minted. */
+export const LATEST_EXPIRY_MS = Date.UTC(2100, 0, 1);
+
 /** Random characters of a secret: 32 of 62 are 190 bits, so no slow hash is needed to keep a digest safe. */
 export const SECRET_RANDOM_LENGTH = 32;
 /** The largest CRC-32 takes six base62 digits. */
@@ -67,6 +70,8 @@ export const DEFAULT_PAGE_SIZE = 50;
 export const MAX_PAGE_SIZE = 100;
 /** Rows that one filtered page may examine; the page is short, and has a cursor, when they match too rarely. */
 export const MAX_ROWS_EXAMINED = 1_000;
+/** Keys of one account in a list that has no pages: ten queries, and some 3 MB of JSON. */
+export const MAX_KEYS_LISTED = 10_000;
 
 /** A guessable root key would be a way around everything else. */
 export const MIN_ROOT_KEY_LENGTH = 32;

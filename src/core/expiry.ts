@@ -1,4 +1,4 @@
-import { DURATION_UNIT_MS, MAX_LIFETIME_MS } from './constants.ts';
+import { DURATION_UNIT_MS, LATEST_EXPIRY_MS, MAX_LIFETIME_MS } from './constants.ts';
 
 /** One positive whole number and one unit. */
 const DURATION_PATTERN = /^([1-9][0-9]*)(s|m|h|d|w)$/;
@@ -27,8 +27,8 @@ type Resolved =
   | { readonly path: 'expiresAt' | 'expiresIn'; readonly message: string };
 
 /**
- * The instant that a request means, judged against `now` and, from the key's birth on, the organization's longest
- * lifetime (a duration, or null). Times in epoch milliseconds. What breaks a rule comes back with the field and the rule.
+ * The instant that a request means, judged against `now`, what any key may live to and, from the key's birth on, the
+ * organization's longest lifetime (a duration, or null). Times in epoch milliseconds. What breaks a rule comes back with the field and the rule.
  */
 export function resolveExpiry(
   request: ExpiryRequest,
@@ -52,10 +52,18 @@ export function resolveExpiry(
   return message === null ? { expiresAt } : { path, message };
 }
 
-/** Why an instant can't be an expiry, whoever's key it is, or null. Epoch milliseconds. */
+/** Why an instant can't be an expiry, whoever's key it is and however it was asked for, or null. Epoch milliseconds. */
 export function expiryFault(expiresAt: number, now: number): string | null {
   if (expiresAt <= now) return 'must be in the future';
-  return expiresAt > now + MAX_LIFETIME_MS ? 'must be at most ten years off' : null;
+  return expiresAt > LATEST_EXPIRY_MS ? 'must be no later than 2100-01-01' : null;
+}
+
+/** The same where ten years are the most that may be asked for. */
+export function tenYearFault(expiresAt: number, now: number): string | null {
+  return (
+    expiryFault(expiresAt, now) ??
+    (expiresAt > now + MAX_LIFETIME_MS ? 'must be at most ten years off' : null)
+  );
 }
 
 /** A key is expired from the very millisecond of its expiry on. */

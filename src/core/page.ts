@@ -2,6 +2,8 @@
 export interface PageRequest<Id> {
   readonly before: Id | null;
   readonly limit: number;
+  /** How many items after `before` are passed over first; none unless said. Each costs a row that is read. */
+  readonly offset?: number | undefined;
 }
 
 export interface Page<Item, Id> {

@@ -17,6 +17,12 @@ export type KeyStatus = (typeof KEY_STATUSES)[number];
 /** A JSON object of the application's own. What is nested in it is no deeper typed: over RPC a recursive type has no end. */
 export type Metadata = Record<string, string | number | boolean | object | null>;
 
+/**
+ * What other systems' wire formats keep of a record and have no field for, by the system's name. Nobody but a format reads
+ * its own.
+ */
+export type Vendor = Readonly<Record<string, Metadata>>;
+
 interface Stamped {
   readonly createdAt: number;
   /** The principal: `root`, an account's id, a user's id or `system`. */
@@ -55,6 +61,7 @@ export interface ServiceAccount extends Stamped {
   readonly permissions: readonly Scope[];
   readonly role: Role | null;
   readonly metadata: Metadata;
+  readonly vendor: Vendor | null;
   readonly disabledAt: number | null;
   readonly deletedAt: number | null;
 }
@@ -72,6 +79,7 @@ export interface ApiKey extends Stamped {
   /** Null: the key follows its account. */
   readonly scopes: readonly Scope[] | null;
   readonly metadata: Metadata;
+  readonly vendor: Vendor | null;
   readonly enabled: boolean;
   readonly expiresAt: number | null;
   /** Set as well when the key's account was deleted. */
@@ -127,4 +135,17 @@ export function keyStatus(key: Pick<ApiKey, 'revokedAt' | 'enabled' | 'expiresAt
   if (key.revokedAt !== null) return 'revoked';
   if (!key.enabled) return 'disabled';
   return isExpired(key.expiresAt, now) ? 'expired' : 'active';
+}
+
+/** The key as a principal's revocation leaves it; one that was revoked before stays as it is. */
+export function revokedBy(principal: string, key: ApiKey, reason: string | null, now: number): ApiKey {
+  if (key.revokedAt !== null) return key;
+  return {
+    ...key,
+    revokedAt: now,
+    revokedBy: principal,
+    revocationReason: reason,
+    updatedAt: now,
+    updatedBy: principal,
+  };
 }

@@ -19,7 +19,7 @@ export type Refusal =
   | { readonly kind: 'invalid'; readonly faults: readonly Fault[] }
   | { readonly kind: 'not_found'; readonly what: 'organization' | 'service account' | 'API key' }
   | { readonly kind: 'root_required' }
-  | { readonly kind: 'name_taken' }
+  | { readonly kind: 'name_taken'; readonly what: 'service account' | 'API key' }
   | { readonly kind: 'slug_taken' }
   | { readonly kind: 'quota_exceeded'; readonly maxLiveKeys: number }
   | { readonly kind: 'default_organization' }

@@ -13,6 +13,7 @@ import {
 } from '../contract/api_keys.ts';
 import { apiKeyResource, effectiveByOf, pageResource } from '../contract/resources.ts';
 import type { Keys, Owner } from '../keyring/keys.ts';
+import type { Lineages } from '../keyring/lineages.ts';
 import type { Rotations } from '../keyring/rotations.ts';
 import { readBody } from './body.ts';
 import { tellEffectiveBy } from './effective_by.ts';
@@ -24,6 +25,7 @@ import { problem } from './problem.ts';
 export function apiKeys(
   manage: MiddlewareHandler<ManagementEnv>,
   keys: Keys,
+  lineages: Lineages,
   rotations: Rotations,
   clock: () => number,
 ) {
@@ -31,7 +33,8 @@ export function apiKeys(
     .use(manage)
     .post('/', readBody, noQuery, json(expiringBy(clock, newKey)), async (c) => {
       const { serviceAccountId, userId = '', ...input } = c.req.valid('json');
-      const owner: Owner = serviceAccountId === undefined ? { userId } : { serviceAccountId };
+      const owner: Owner =
+        serviceAccountId === undefined ? { userId } : { account: { id: serviceAccountId } };
       const minted = await keys.mint(c.get('caller'), owner, input);
       if (!minted.ok) return problem(c, minted.refusal);
       const { key, secret } = minted.value.value;
@@ -44,12 +47,12 @@ export function apiKeys(
       return c.json(pageResource(page.value, ({ key, lastUse }) => apiKeyResource(key, lastUse, clock())));
     })
     .get('/:id', noQuery, async (c) => {
-      const found = await keys.get(c.get('caller'), c.req.param('id'));
+      const found = await keys.get(c.get('caller'), { id: c.req.param('id') });
       if (!found.ok) return problem(c, found.refusal);
       return c.json(apiKeyResource(found.value.key, found.value.lastUse, clock()));
     })
     .patch('/:id', readBody, noQuery, json(expiringBy(clock, keyPatch)), async (c) => {
-      const updated = await keys.update(c.get('caller'), c.req.param('id'), c.req.valid('json'));
+      const updated = await keys.update(c.get('caller'), { id: c.req.param('id') }, c.req.valid('json'));
       if (!updated.ok) return problem(c, updated.refusal);
       const { value, effectiveBy } = updated.value;
       tellEffectiveBy(c, effectiveBy);
@@ -57,7 +60,10 @@ export function apiKeys(
     })
     .post('/:id/revoke', readBody, noQuery, json(revocation), async (c) => {
       const { reason = null, lineage = false } = c.req.valid('json');
-      const revoked = await keys.revoke(c.get('caller'), c.req.param('id'), { reason, lineage });
+      const [caller, ref] = [c.get('caller'), { id: c.req.param('id') }];
+      const revoked = await (lineage
+        ? lineages.revoke(caller, ref, reason)
+        : keys.revoke(caller, ref, { reason }));
       if (!revoked.ok) return problem(c, revoked.refusal);
       const { value, effectiveBy } = revoked.value;
       tellEffectiveBy(c, effectiveBy);
@@ -67,7 +73,7 @@ export function apiKeys(
       } satisfies RevokedKeyResource);
     })
     .post('/:id/rotate', readBody, noQuery, json(expiringBy(clock, rotation)), async (c) => {
-      const rotated = await rotations.rotate(c.get('caller'), c.req.param('id'), c.req.valid('json'));
+      const rotated = await rotations.rotate(c.get('caller'), { id: c.req.param('id') }, c.req.valid('json'));
       if (!rotated.ok) return problem(c, rotated.refusal);
       const { value, effectiveBy } = rotated.value;
       tellEffectiveBy(c, effectiveBy);
@@ -82,7 +88,7 @@ export function apiKeys(
       );
     })
     .delete('/:id', readBody, noQuery, noBody, async (c) => {
-      const removed = await keys.remove(c.get('caller'), c.req.param('id'));
+      const removed = await keys.remove(c.get('caller'), { id: c.req.param('id') });
       if (!removed.ok) return problem(c, removed.refusal);
       tellEffectiveBy(c, removed.value.effectiveBy);
       return c.body(null, 204);

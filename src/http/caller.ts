@@ -1,29 +1,45 @@
-import type { Context } from 'hono';
+import type { Context, HonoRequest } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
 import type { Principal } from '../core/caller.ts';
 import { CALLER_JUDGED_MS } from '../core/constants.ts';
-import type { Result } from '../core/refusal.ts';
+import { accept, type Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Uses } from '../verifier/uses.ts';
 import type { Verifier } from '../verifier/verifier.ts';
-import { readCredential } from './credential.ts';
+import { readCredential, type CredentialHeaders } from './credential.ts';
 import type { ManagementEnv, PrincipalEnv } from './env.ts';
 import { problem } from './problem.ts';
 
 const ORGANIZATION = 'Mintmark-Organization';
 
+/** Where a call says who it is and which organization it means. */
+export interface CallerHeaders {
+  /** The headers that may carry the credential; the contract's unless said. */
+  readonly credential?: CredentialHeaders;
+  /** The organization by id or slug, null where none is named; what `Mintmark-Organization` says unless said. */
+  readonly organization?: (request: HonoRequest) => Result<string | null>;
+}
+
+const namedOrganization = (request: HonoRequest): string | null => request.header(ORGANIZATION) ?? null;
+
 /** For calls that manage: the caller, judged on D1's primary. */
-export function manage(callers: Callers, uses: Uses, clock: () => number) {
+export function manage(
+  callers: Callers,
+  uses: Uses,
+  clock: () => number,
+  {
+    credential: carriers,
+    organization = (request) => accept(namedOrganization(request)),
+  }: CallerHeaders = {},
+) {
   return createMiddleware<ManagementEnv>(async (c, next) => {
-    const credential = readCredential(c.req.raw.headers);
+    const credential = readCredential(c.req.raw.headers, carriers);
     if (!credential.ok) return problem(c, credential.refusal);
+    const named = organization(c.req);
+    if (!named.ok) return problem(c, named.refusal);
     const { ip, userAgent } = c.get('origin');
-    const caller = await callers.identify(
-      credential.value,
-      c.req.header(ORGANIZATION) ?? null,
-      c.get('origin'),
-    );
+    const caller = await callers.identify(credential.value, named.value, c.get('origin'));
     if (!caller.ok) return problem(c, caller.refusal);
     const { credential: record } = caller.value;
     if (record !== null) uses.note(record, { at: clock(), ip, userAgent });
@@ -66,6 +82,5 @@ async function principalOf(
 ): Promise<Result<Principal>> {
   const credential = readCredential(c.req.raw.headers);
   if (!credential.ok) return credential;
-  const named = c.req.header(ORGANIZATION) ?? null;
-  return verifier.identify(credential.value, named, c.get('origin'), maxStaleness);
+  return verifier.identify(credential.value, namedOrganization(c.req), c.get('origin'), maxStaleness);
 }

@@ -1,6 +1,7 @@
 import type { Origin } from '../core/audit.ts';
 import type { Caller, Principal } from '../core/caller.ts';
 import type { Platform } from '../core/platform.ts';
+import type { RefusalWriter } from './problem.ts';
 
 /** What handlers find on the context. */
 export interface AppEnv {
@@ -8,6 +9,8 @@ export interface AppEnv {
     origin: Origin;
     log: Platform['log'];
     sleep: Platform['sleep'];
+    /** How refusals are written: as the contract has it, unless the path speaks otherwise. */
+    writeRefusal: RefusalWriter;
   };
 }
 

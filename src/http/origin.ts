@@ -7,6 +7,7 @@ import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, holdsSecret } from '../core/secret.ts';
 import { userAgentOf } from '../core/user_agent.ts';
 import type { AppEnv } from './env.ts';
+import { contractWriter } from './problem.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
@@ -22,6 +23,7 @@ export function origin({ log, sleep }: Platform, rootKeys: RootKeys) {
     });
     c.set('log', log);
     c.set('sleep', sleep);
+    c.set('writeRefusal', contractWriter);
     await next();
     c.res.headers.set('X-Request-Id', requestId);
     c.res.headers.set('Cache-Control', 'no-store');

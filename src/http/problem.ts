@@ -1,9 +1,28 @@
 import type { Context } from 'hono';
 
-import { describe, type HttpRefusal } from '../contract/describe.ts';
+import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
 import { problemResource } from '../contract/resources.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { AppEnv } from './env.ts';
+
+/** A refusal as it goes over the wire. */
+export interface WrittenRefusal extends Pick<Description, 'status' | 'headers'> {
+  readonly mediaType: string;
+  readonly body: object;
+}
+
+/** How refusals are written below some path. */
+export type RefusalWriter = (refusal: Refusal | HttpRefusal, requestId: string) => WrittenRefusal;
+
+/** The contract's own way. */
+export const contractWriter: RefusalWriter = (refusal, requestId) => {
+  const description = describe(refusal);
+  return {
+    ...description,
+    mediaType: 'application/problem+json',
+    body: problemResource(description, requestId),
+  };
+};
 
 /** The answer to what is refused. */
 export function problem<Env extends AppEnv>(c: Context<Env>, refusal: Refusal | HttpRefusal): Response {
@@ -11,10 +30,6 @@ export function problem<Env extends AppEnv>(c: Context<Env>, refusal: Refusal | 
   if (refusal.kind === 'invalid_credential') {
     c.get('log')({ level: 'info', event: 'credential_refused', requestId, reason: refusal.reason });
   }
-  const description = describe(refusal);
-  const body = problemResource(description, requestId);
-  return c.body(JSON.stringify(body), description.status, {
-    'Content-Type': 'application/problem+json',
-    ...description.headers,
-  });
+  const { status, mediaType, body, headers } = c.get('writeRefusal')(refusal, requestId);
+  return c.body(JSON.stringify(body), status, { 'Content-Type': mediaType, ...headers });
 }

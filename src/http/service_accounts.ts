@@ -33,28 +33,28 @@ export function serviceAccounts(
       return page.ok ? c.json(pageResource(page.value, serviceAccountResource)) : problem(c, page.refusal);
     })
     .get('/:id', noQuery, async (c) => {
-      const account = await accounts.get(c.get('caller'), c.req.param('id'));
+      const account = await accounts.get(c.get('caller'), { id: c.req.param('id') });
       return account.ok ? c.json(serviceAccountResource(account.value)) : problem(c, account.refusal);
     })
     .patch('/:id', readBody, noQuery, json(serviceAccountPatch), async (c) =>
-      answer(c, await accounts.update(c.get('caller'), c.req.param('id'), c.req.valid('json')), 200),
+      answer(c, await accounts.update(c.get('caller'), { id: c.req.param('id') }, c.req.valid('json')), 200),
     )
     .delete('/:id', readBody, noQuery, noBody, async (c) => {
-      const removed = await accounts.remove(c.get('caller'), c.req.param('id'));
+      const removed = await accounts.remove(c.get('caller'), { id: c.req.param('id') });
       if (!removed.ok) return problem(c, removed.refusal);
       tellEffectiveBy(c, removed.value.effectiveBy);
       return c.body(null, 204);
     })
     .post('/:id/disable', readBody, noQuery, noBody, async (c) =>
-      answer(c, await accounts.disable(c.get('caller'), c.req.param('id')), 200),
+      answer(c, await accounts.disable(c.get('caller'), { id: c.req.param('id') }), 200),
     )
     .post('/:id/enable', readBody, noQuery, noBody, async (c) =>
-      answer(c, await accounts.enable(c.get('caller'), c.req.param('id')), 200),
+      answer(c, await accounts.enable(c.get('caller'), { id: c.req.param('id') }), 200),
     )
     .post('/:id/api-keys', readBody, noQuery, json(expiringBy(clock, newAccountKey)), async (c) => {
       const minted = await keys.mint(
         c.get('caller'),
-        { serviceAccountId: c.req.param('id') },
+        { account: { id: c.req.param('id') } },
         c.req.valid('json'),
       );
       if (!minted.ok) return problem(c, minted.refusal);
@@ -63,7 +63,7 @@ export function serviceAccounts(
     })
     .get('/:id/api-keys', query(accountKeyQuery), async (c) => {
       const { limit, cursor = null, ...filter } = c.req.valid('query');
-      const page = await keys.listOfAccount(c.get('caller'), c.req.param('id'), filter, {
+      const page = await keys.listOfAccount(c.get('caller'), { id: c.req.param('id') }, filter, {
         limit,
         before: cursor,
       });

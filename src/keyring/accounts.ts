@@ -1,21 +1,15 @@
 import { isSame, type Action } from '../core/audit.ts';
 import { accountIsStronger, accountIsWeaker, grantedByAccount } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
-import { parseServiceAccountId, type IdFactory, type ServiceAccountId } from '../core/id.ts';
+import type { IdFactory, ServiceAccountId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
-import type { Metadata, Role, ServiceAccount } from '../core/records.ts';
-import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
+import type { Metadata, Role, ServiceAccount, Vendor } from '../core/records.ts';
+import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { Scope } from '../core/scope.ts';
 import type { AccountStore } from '../store/accounts.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
-
-export interface NewAccount {
-  readonly name: string;
-  readonly description?: string | null | undefined;
-  readonly permissions?: readonly Scope[] | undefined;
-  readonly role?: Role | null | undefined;
-  readonly metadata?: Metadata | undefined;
-}
+import type { AccountRef, Finder } from './finder.ts';
+import { newAccount, type NewAccount } from './new_account.ts';
 
 /** Absent: unchanged. Null: cleared. */
 export interface AccountPatch {
@@ -24,40 +18,27 @@ export interface AccountPatch {
   readonly permissions?: readonly Scope[] | undefined;
   readonly role?: Role | null | undefined;
   readonly metadata?: Metadata | null | undefined;
+  /** Replaces what the formats named in it kept. */
+  readonly vendor?: Vendor | undefined;
 }
-
-const NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
 /** Service accounts of the caller's organization. Reading needs `mintmark:accounts:read`, all else `…:write`. */
 export class Accounts {
   readonly #store: AccountStore;
+  readonly #finder: Finder;
   readonly #changes: Changes;
   readonly #ids: IdFactory;
 
-  constructor(store: AccountStore, changes: Changes, ids: IdFactory) {
+  constructor(store: AccountStore, finder: Finder, changes: Changes, ids: IdFactory) {
     this.#store = store;
+    this.#finder = finder;
     this.#changes = changes;
     this.#ids = ids;
   }
 
   create(caller: Caller, input: NewAccount): Promise<Result<Changed<ServiceAccount>>> {
     return this.#changes.make(caller, 'mintmark:accounts:write', async ({ actor, organization }, now) => {
-      const account: ServiceAccount = {
-        id: this.#ids.serviceAccount(),
-        organizationId: organization.id,
-        name: input.name,
-        description: input.description ?? null,
-        permissions: input.permissions ?? [],
-        role: input.role ?? null,
-        metadata: input.metadata ?? {},
-        createdAt: now,
-        createdBy: actor.id,
-        updatedAt: now,
-        updatedBy: actor.id,
-        disabledAt: null,
-        deletedAt: null,
-        revision: 1,
-      };
+      const account = newAccount(this.#ids.serviceAccount(), input, organization.id, actor.id, now);
       return {
         kind: 'change',
         edits: [
@@ -75,11 +56,9 @@ export class Accounts {
     });
   }
 
-  async get(caller: Caller, id: string): Promise<Result<ServiceAccount>> {
+  async get(caller: Caller, ref: AccountRef): Promise<Result<ServiceAccount>> {
     const denied = forbidden(caller, 'mintmark:accounts:read');
-    if (denied !== null) return refuse(denied);
-    const account = await this.#find(caller, id);
-    return account === null ? refuse(NOT_FOUND) : accept(account);
+    return denied === null ? this.#finder.account(caller.organization.id, ref) : refuse(denied);
   }
 
   async list(
@@ -91,35 +70,36 @@ export class Accounts {
     return accept(await this.#store.list(caller.organization.id, request));
   }
 
-  update(caller: Caller, id: string, patch: AccountPatch): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'update_account', 'service_account.updated', (account) => ({
+  update(caller: Caller, ref: AccountRef, patch: AccountPatch): Promise<Result<Changed<ServiceAccount>>> {
+    return this.#edit(caller, ref, 'update_account', 'service_account.updated', (account) => ({
       ...account,
       name: patch.name ?? account.name,
       description: patch.description === undefined ? account.description : patch.description,
       permissions: patch.permissions ?? account.permissions,
       role: patch.role === undefined ? account.role : patch.role,
       metadata: patch.metadata === undefined ? account.metadata : (patch.metadata ?? {}),
+      vendor: patch.vendor === undefined ? account.vendor : { ...account.vendor, ...patch.vendor },
     }));
   }
 
   /** Its keys are refused until it is enabled. */
-  disable(caller: Caller, id: string): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'disable_account', 'service_account.disabled', (account, now) => ({
+  disable(caller: Caller, ref: AccountRef): Promise<Result<Changed<ServiceAccount>>> {
+    return this.#edit(caller, ref, 'disable_account', 'service_account.disabled', (account, now) => ({
       ...account,
       disabledAt: account.disabledAt ?? now,
     }));
   }
 
-  enable(caller: Caller, id: string): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'update_account', 'service_account.enabled', (account) => ({
+  enable(caller: Caller, ref: AccountRef): Promise<Result<Changed<ServiceAccount>>> {
+    return this.#edit(caller, ref, 'update_account', 'service_account.enabled', (account) => ({
       ...account,
       disabledAt: null,
     }));
   }
 
   /** Its keys are revoked with it, by this one change. */
-  remove(caller: Caller, id: string): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, id, 'delete_account', 'service_account.deleted', (account, now) => ({
+  remove(caller: Caller, ref: AccountRef): Promise<Result<Changed<ServiceAccount>>> {
+    return this.#edit(caller, ref, 'delete_account', 'service_account.deleted', (account, now) => ({
       ...account,
       deletedAt: now,
     }));
@@ -127,14 +107,15 @@ export class Accounts {
 
   #edit(
     caller: Caller,
-    id: string,
+    ref: AccountRef,
     kind: 'update_account' | 'disable_account' | 'delete_account',
     action: Action,
     edit: (account: ServiceAccount, now: number) => ServiceAccount,
   ): Promise<Result<Changed<ServiceAccount>>> {
     return this.#changes.make(caller, 'mintmark:accounts:write', async (current, now) => {
-      const before = await this.#find(current, id);
-      if (before === null) return refusal(NOT_FOUND);
+      const found = await this.#finder.account(current.organization.id, ref);
+      if (!found.ok) return refusal(found.refusal);
+      const before = found.value;
       const edited = edit(before, now);
       if (isSame(before, edited)) {
         return { kind: 'unchanged', value: before };
@@ -149,10 +130,5 @@ export class Accounts {
         value: after,
       };
     });
-  }
-
-  async #find(caller: Caller, id: string): Promise<ServiceAccount | null> {
-    const accountId = parseServiceAccountId(id);
-    return accountId === null ? null : this.#store.find(caller.organization.id, accountId);
   }
 }

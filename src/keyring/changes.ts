@@ -7,7 +7,8 @@ import type { Platform } from '../core/platform.ts';
 import type { ServiceAccount } from '../core/records.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import { coversAll, uncovered, type ManagementScope, type Scope } from '../core/scope.ts';
-import type { CommitStore, Outcome, Write } from '../store/commit.ts';
+import type { CommitStore } from '../store/commit.ts';
+import type { Outcome, Write } from '../store/mutation.ts';
 import type { Callers } from './callers.ts';
 
 /** One row's change as judged. `before` is the row as it was, null for what is new: what the audit event tells it by. */
@@ -136,9 +137,12 @@ export class Changes {
         }
         case 'target_changed':
           break;
-        case 'name_taken':
+        case 'account_name_taken':
+          return refuse({ kind: 'name_taken', what: 'service account' });
+        case 'key_name_taken':
+          return refuse({ kind: 'name_taken', what: 'API key' });
         case 'slug_taken':
-          return refuse({ kind: outcome.kind });
+          return refuse({ kind: 'slug_taken' });
         case 'quota_exceeded':
           return refuse({ kind: 'quota_exceeded', maxLiveKeys: current.organization.maxLiveKeys ?? 0 });
         case 'unknown':

@@ -1,32 +1,41 @@
 import { isSame, type Action } from '../core/audit.ts';
 import { grantedByKey, keyIsStronger } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
-import { MAX_KEYS_IN_BATCH, MAX_LINEAGE_PASSES } from '../core/constants.ts';
+import { MAX_KEYS_LISTED, MAX_ROWS_EXAMINED } from '../core/constants.ts';
 import { isExpired, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
-import { Unavailable } from '../core/faults.ts';
-import { parseKeyId, parseServiceAccountId, type KeyId } from '../core/id.ts';
+import type { KeyId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
-import type { ApiKey, Metadata, OrganizationRules, ServiceAccount } from '../core/records.ts';
+import {
+  revokedBy,
+  type ApiKey,
+  type Metadata,
+  type OrganizationRules,
+  type Vendor,
+} from '../core/records.ts';
 import { accept, refuse, type Fault, type Refusal, type Result } from '../core/refusal.ts';
 import { uncovered, type Scope } from '../core/scope.ts';
 import type { Environment } from '../core/secret.ts';
-import type { AccountStore } from '../store/accounts.ts';
 import type { KeyFilter, KeyStore, ShownKey } from '../store/keys.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
+import { KEY_NOT_FOUND, type AccountRef, type Finder, type KeyRef } from './finder.ts';
 import type { KeyMaker, MintedKey } from './new_key.ts';
 
 export type { ShownKey };
 
 /** Whose a new key is: an account's, or a person's by the application's own identifier. */
-export type Owner = { readonly serviceAccountId: string } | { readonly userId: string };
+export type Owner = { readonly account: AccountRef } | { readonly userId: string };
 
 export interface NewKey extends ExpiryRequest {
-  readonly name: string;
+  /** Absent: `key-` and the key's start. */
+  readonly name?: string | undefined;
   readonly description?: string | null | undefined;
   readonly environment?: Environment | undefined;
-  /** Null or absent: the key follows its account. */
-  readonly scopes?: readonly Scope[] | null | undefined;
+  /** Null or absent: the key follows its account. Or what of the account's permissions it is to keep, as they stand. */
+  readonly scopes?: readonly Scope[] | null | ((permission: Scope) => boolean) | undefined;
   readonly metadata?: Metadata | undefined;
+  readonly vendor?: Vendor | undefined;
+  /** Refuse it where a live key of the account has the name. */
+  readonly isNamedAlone?: boolean | undefined;
 }
 
 /** Absent: unchanged. Null: cleared. */
@@ -41,8 +50,8 @@ export interface KeyPatch {
 
 export interface Revocation {
   readonly reason: string | null;
-  /** Also what the key was rotated from and to. */
-  readonly lineage: boolean;
+  /** A key that is revoked already is not found, where otherwise the call changes nothing and tells the first. */
+  readonly isOnce?: boolean | undefined;
 }
 
 /** A key as it would be, and what of its present state stands in the way; or what is wrong with the request. */
@@ -50,28 +59,20 @@ type Edited =
   | { readonly key: ApiKey; readonly conflict: Refusal | null }
   | { readonly faults: readonly Fault[] };
 
-const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
 /** A deleted account has revoked its keys. */
 const ACCOUNT_DELETED: Refusal = { kind: 'key_revoked' };
-const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
 /** API keys of the caller's organization. Reading needs `mintmark:keys:read`, all else `mintmark:keys:write`. */
 export class Keys {
   readonly #store: KeyStore;
-  readonly #accounts: AccountStore;
+  readonly #finder: Finder;
   readonly #changes: Changes;
   readonly #maker: KeyMaker;
   readonly #clock: () => number;
 
-  constructor(
-    store: KeyStore,
-    accounts: AccountStore,
-    changes: Changes,
-    maker: KeyMaker,
-    clock: () => number,
-  ) {
+  constructor(store: KeyStore, finder: Finder, changes: Changes, maker: KeyMaker, clock: () => number) {
     this.#store = store;
-    this.#accounts = accounts;
+    this.#finder = finder;
     this.#changes = changes;
     this.#maker = maker;
     this.#clock = clock;
@@ -79,26 +80,29 @@ export class Keys {
 
   mint(caller: Caller, owner: Owner, input: NewKey): Promise<Result<Changed<MintedKey>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async ({ actor, organization }, now) => {
-      const accountId = 'serviceAccountId' in owner ? owner.serviceAccountId : null;
-      const scopes = input.scopes ?? null;
+      const asked = input.scopes ?? null;
       const expiry = resolveExpiry(input, now, organization.maxKeyLifetime);
       const faults = [
-        ...(accountId === null ? personalScopeFaults(scopes, organization) : []),
+        ...('userId' in owner ? personalScopeFaults(asked, organization) : []),
         ...('expiresAt' in expiry ? [] : [expiry]),
       ];
       if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });
-      const account = accountId === null ? null : await this.#account(organization, accountId);
-      if (accountId !== null && account === null) return refusal(ACCOUNT_NOT_FOUND);
+      const owned =
+        'account' in owner ? await this.#finder.account(organization.id, owner.account) : accept(null);
+      if (!owned.ok) return refusal(owned.refusal);
+      const account = owned.value;
+      const scopes = typeof asked === 'function' ? (account?.permissions ?? []).filter(asked) : asked;
 
       const { key, secret, digest } = await this.#maker.make(
         {
           serviceAccountId: account?.id ?? null,
           userId: 'userId' in owner ? owner.userId : null,
-          name: input.name,
+          name: input.name ?? null,
           description: input.description ?? null,
           environment: input.environment ?? 'live',
           scopes,
           metadata: input.metadata ?? {},
+          vendor: input.vendor ?? null,
           expiresAt: expiry.expiresAt,
           rotatedFrom: null,
           supersedes: null,
@@ -107,9 +111,16 @@ export class Keys {
         actor.id,
         now,
       );
+      const isNamedAlone = input.isNamedAlone ?? false;
       return {
         kind: 'change',
-        edits: [{ action: 'api_key.created', write: { kind: 'insert_key', row: key, digest }, before: null }],
+        edits: [
+          {
+            action: 'api_key.created',
+            write: { kind: 'insert_key', row: key, digest, isNamedAlone },
+            before: null,
+          },
+        ],
         account,
         grants: grantedByKey(scopes, account),
         grantedTo:
@@ -124,11 +135,9 @@ export class Keys {
     });
   }
 
-  async get(caller: Caller, id: string): Promise<Result<ShownKey>> {
+  async get(caller: Caller, ref: KeyRef): Promise<Result<ShownKey>> {
     const denied = forbidden(caller, 'mintmark:keys:read');
-    if (denied !== null) return refuse(denied);
-    const found = await this.#find(caller, id);
-    return found === null ? refuse(KEY_NOT_FOUND) : accept(found);
+    return denied === null ? this.#finder.key(caller.organization.id, ref) : refuse(denied);
   }
 
   async list(
@@ -147,20 +156,40 @@ export class Keys {
   /** As {@link list}, for the keys of one account, which must exist. */
   async listOfAccount(
     caller: Caller,
-    accountId: string,
+    ref: AccountRef,
     filter: KeyFilter,
     request: PageRequest<KeyId>,
   ): Promise<Result<Page<ShownKey, KeyId>>> {
     const denied = forbidden(caller, 'mintmark:keys:read');
     if (denied !== null) return refuse(denied);
-    const account = await this.#account(caller.organization, accountId);
-    return account === null
-      ? refuse(ACCOUNT_NOT_FOUND)
-      : this.list(caller, { ...filter, serviceAccountId: account.id }, request);
+    const account = await this.#finder.account(caller.organization.id, ref);
+    return account.ok
+      ? this.list(caller, { ...filter, serviceAccountId: account.value.id }, request)
+      : account;
   }
 
-  update(caller: Caller, id: string, patch: KeyPatch): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'update_key', 'api_key.updated', (key, { organization }, now) => {
+  /** The newest keys of an account, for those who know no pages: those among {@link MAX_KEYS_LISTED} that pass. */
+  async allOfAccount(caller: Caller, ref: AccountRef, filter: KeyFilter): Promise<Result<ShownKey[]>> {
+    const first = await this.listOfAccount(caller, ref, filter, { before: null, limit: MAX_ROWS_EXAMINED });
+    if (!first.ok) return first;
+    const all = [...first.value.items];
+    // Each page examines so many rows, whatever it finds among them.
+    let { next } = first.value;
+    for (
+      let examined = MAX_ROWS_EXAMINED;
+      next !== null && examined < MAX_KEYS_LISTED;
+      examined += MAX_ROWS_EXAMINED
+    ) {
+      const page = await this.listOfAccount(caller, ref, filter, { before: next, limit: MAX_ROWS_EXAMINED });
+      if (!page.ok) return page;
+      all.push(...page.value.items);
+      ({ next } = page.value);
+    }
+    return accept(all);
+  }
+
+  update(caller: Caller, ref: KeyRef, patch: KeyPatch): Promise<Result<Changed<ShownKey>>> {
+    return this.#edit(caller, ref, 'update_key', 'api_key.updated', (key, { organization }, now) => {
       const scopes = patch.scopes === undefined ? key.scopes : patch.scopes;
       const expiry =
         patch.expiresAt === undefined
@@ -188,22 +217,21 @@ export class Keys {
     });
   }
 
-  /**
-   * Ends a key for good, and with `lineage` all that it was rotated from and to. A second call changes nothing and tells
-   * the first.
-   */
-  revoke(caller: Caller, id: string, request: Revocation): Promise<Result<Changed<ShownKey>>> {
-    const { reason, lineage } = request;
-    if (lineage) return this.#revokeLineage(caller, id, reason);
-    return this.#edit(caller, id, 'revoke_key', 'api_key.revoked', (key, { actor }, now) => ({
+  /** Ends a key for good. */
+  revoke(
+    caller: Caller,
+    ref: KeyRef,
+    { reason, isOnce = false }: Revocation,
+  ): Promise<Result<Changed<ShownKey>>> {
+    return this.#edit(caller, ref, 'revoke_key', 'api_key.revoked', (key, { actor }, now) => ({
       key: revokedBy(actor.id, key, reason, now),
-      conflict: null,
+      conflict: isOnce && key.revokedAt !== null ? KEY_NOT_FOUND : null,
     }));
   }
 
   /** Ends a key, if it has not ended, and takes it out of the lists. */
-  remove(caller: Caller, id: string): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, id, 'delete_key', 'api_key.deleted', (key, { actor }, now) => ({
+  remove(caller: Caller, ref: KeyRef): Promise<Result<Changed<ShownKey>>> {
+    return this.#edit(caller, ref, 'delete_key', 'api_key.deleted', (key, { actor }, now) => ({
       key: {
         ...key,
         revokedAt: key.revokedAt ?? now,
@@ -214,79 +242,17 @@ export class Keys {
     }));
   }
 
-  /**
-   * Ends what is live of a lineage, batch by batch as any plan of D1 allows, and looks again until nothing is: a rotation
-   * may have come between. The caller's own key comes last, as without it nothing more could be done. Where it can't go
-   * on after a first batch, how much is done is for the caller to look at.
-   */
-  async #revokeLineage(
-    caller: Caller,
-    id: string,
-    reason: string | null,
-  ): Promise<Result<Changed<ShownKey>>> {
-    const first = await this.#revokeSome(caller, id, reason);
-    if (!first.ok || first.value.value.isDone) return mapped(first);
-    try {
-      for (let pass = 1; pass < MAX_LINEAGE_PASSES; pass++) {
-        const next = await this.#revokeSome(caller, id, reason);
-        if (!next.ok) break;
-        if (next.value.value.isDone) return mapped(next);
-      }
-    } catch (error) {
-      if (!(error instanceof Unavailable)) throw error;
-    }
-    return refuse({ kind: 'outcome_unknown' });
-  }
-
-  /** One batch of a lineage's revocation. */
-  #revokeSome(
-    caller: Caller,
-    id: string,
-    reason: string | null,
-  ): Promise<Result<Changed<{ found: ShownKey; isDone: boolean }>>> {
-    return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
-      const found = await this.#find(current, id);
-      if (found === null) return refusal(KEY_NOT_FOUND);
-      const live = (await this.#store.lineage(current.organization.id, found.key.id))
-        .map(({ key }) => key)
-        .filter(
-          (key) => key.revokedAt === null && (key.id === found.key.id || !isExpired(key.expiresAt, now)),
-        );
-      const others = live.filter((key) => key.id !== current.credential?.key.id);
-      const ending = others.length > 0 ? others.slice(0, MAX_KEYS_IN_BATCH) : live;
-      if (ending.length === 0) return { kind: 'unchanged', value: { found, isDone: true } };
-      return {
-        kind: 'change',
-        edits: ending.map((before) => ({
-          action: 'api_key.revoked',
-          write: {
-            kind: 'revoke_key',
-            row: revokedBy(current.actor.id, before, reason, now),
-            isLast: others.length === 0,
-          },
-          before,
-        })),
-        grants: [],
-        grantedTo: { type: 'api_key', id: found.key.id },
-        weakens: true,
-        value: {
-          found: { ...found, key: revokedBy(current.actor.id, found.key, reason, now) },
-          isDone: others.length === 0,
-        },
-      };
-    });
-  }
-
   #edit(
     caller: Caller,
-    id: string,
+    ref: KeyRef,
     kind: 'update_key' | 'revoke_key' | 'delete_key',
     action: Action,
     edit: (key: ApiKey, caller: Caller, now: number) => Edited,
   ): Promise<Result<Changed<ShownKey>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
-      const found = await this.#find(current, id);
-      if (found === null) return refusal(KEY_NOT_FOUND);
+      const shown = await this.#finder.key(current.organization.id, ref);
+      if (!shown.ok) return refusal(shown.refusal);
+      const found = shown.value;
       const before = found.key;
       const edited = edit(before, current, now);
       if ('faults' in edited) return refusal({ kind: 'invalid', faults: edited.faults });
@@ -296,49 +262,23 @@ export class Keys {
       }
       const after = { ...edited.key, updatedAt: now, updatedBy: current.actor.id };
       const isStronger = keyIsStronger(before, after);
-      const account =
+      const owned =
         isStronger && before.serviceAccountId !== null
-          ? await this.#accounts.find(current.organization.id, before.serviceAccountId)
-          : null;
+          ? await this.#finder.account(current.organization.id, { id: before.serviceAccountId })
+          : accept(null);
+      const account = owned.ok ? owned.value : null;
       return {
         kind: 'change',
         edits: [{ action, write: { kind, row: after, ends: before.revokedAt === null }, before }],
         account,
         grants: isStronger ? grantedByKey(after.scopes, account) : [],
         grantedTo: { type: 'api_key', id: after.id },
-        conflict:
-          isStronger && before.serviceAccountId !== null && account === null ? ACCOUNT_DELETED : conflict,
+        conflict: owned.ok ? conflict : ACCOUNT_DELETED,
         weakens: keyIsStronger(after, before) || after.revokedAt !== null,
         value: { ...found, key: after },
       };
     });
   }
-
-  async #find(caller: Caller, id: string): Promise<ShownKey | null> {
-    const keyId = parseKeyId(id);
-    return keyId === null ? null : this.#store.find(caller.organization.id, keyId);
-  }
-
-  async #account(organization: OrganizationRules, id: string): Promise<ServiceAccount | null> {
-    const accountId = parseServiceAccountId(id);
-    return accountId === null ? null : this.#accounts.find(organization.id, accountId);
-  }
-}
-
-function mapped(result: Result<Changed<{ readonly found: ShownKey }>>): Result<Changed<ShownKey>> {
-  return result.ok ? accept({ ...result.value, value: result.value.value.found }) : result;
-}
-
-function revokedBy(principal: string, key: ApiKey, reason: string | null, now: number): ApiKey {
-  if (key.revokedAt !== null) return key;
-  return {
-    ...key,
-    revokedAt: now,
-    revokedBy: principal,
-    revocationReason: reason,
-    updatedAt: now,
-    updatedBy: principal,
-  };
 }
 
 function patchConflict(key: ApiKey, patch: KeyPatch, now: number): Refusal | null {
@@ -353,8 +293,12 @@ function isLater(asked: number | null | undefined, present: number | null): bool
 }
 
 /** A person's key has no account to follow, so it needs a list, within what the organization lets people have. */
-function personalScopeFaults(scopes: readonly Scope[] | null, organization: OrganizationRules): Fault[] {
-  if (scopes === null) return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
+function personalScopeFaults(
+  scopes: Exclude<NewKey['scopes'], undefined>,
+  organization: OrganizationRules,
+): Fault[] {
+  if (scopes === null || typeof scopes === 'function')
+    return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
   const outside = uncovered(organization.personalKeyPermissions, scopes);
   return scopes.flatMap((scope, index) =>
     outside.includes(scope)

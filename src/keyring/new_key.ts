@@ -9,12 +9,11 @@ export interface MintedKey {
   readonly secret: Secret;
 }
 
-/** What a new key is asked to be. */
-type KeyRequest = Pick<
+/** What a new key is asked to be; one without a name goes by its start. */
+interface KeyRequest extends Pick<
   ApiKey,
   | 'serviceAccountId'
   | 'userId'
-  | 'name'
   | 'description'
   | 'environment'
   | 'scopes'
@@ -22,7 +21,10 @@ type KeyRequest = Pick<
   | 'expiresAt'
   | 'rotatedFrom'
   | 'supersedes'
->;
+  | 'vendor'
+> {
+  readonly name: string | null;
+}
 
 /** Draws a secret of the organization's brand, and makes the key around it. */
 export class KeyMaker {
@@ -41,11 +43,13 @@ export class KeyMaker {
     now: number,
   ): Promise<MintedKey & { readonly digest: Digest }> {
     const secret = mintSecret(organization.keyPrefix, request.environment, this.#random);
+    const start = startOf(secret);
     const key: ApiKey = {
       id: this.#ids.key(),
       organizationId: organization.id,
       ...request,
-      start: startOf(secret),
+      name: request.name ?? `key-${start}`,
+      start,
       fingerprint: fingerprintOf(secret),
       enabled: true,
       createdAt: now,

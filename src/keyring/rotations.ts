@@ -1,18 +1,20 @@
 import { grantedByKey } from '../core/authority.ts';
 import { systemOf, type Caller } from '../core/caller.ts';
-import { DEFAULT_GRACE_PERIOD, MAX_KEYS_IN_BATCH, MAX_LIFETIME_MS } from '../core/constants.ts';
+import { DEFAULT_GRACE_PERIOD, LATEST_EXPIRY_MS, MAX_KEYS_IN_BATCH } from '../core/constants.ts';
 import { isExpired, parseDuration, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
-import { parseKeyId, type KeyId } from '../core/id.ts';
-import type { ApiKey, KeyRecord, ServiceAccount } from '../core/records.ts';
-import type { Refusal, Result } from '../core/refusal.ts';
-import type { AccountStore } from '../store/accounts.ts';
+import type { KeyId } from '../core/id.ts';
+import { revokedBy, type ApiKey, type KeyRecord, type ServiceAccount } from '../core/records.ts';
+import { accept, type Refusal, type Result } from '../core/refusal.ts';
 import type { KeyStore, ShownKey } from '../store/keys.ts';
 import { refusal, type Changed, type Changes, type Edit } from './changes.ts';
+import type { Finder, KeyRef } from './finder.ts';
 import type { KeyMaker, MintedKey } from './new_key.ts';
 
 export interface RotationRequest extends ExpiryRequest {
-  /** How long the old key may go on, `0s` to `30d`; a day unless said. */
-  readonly gracePeriod?: string | undefined;
+  /** How long the old key may go on, `0s` to `30d`; a day unless said. Null: it is revoked at once. */
+  readonly gracePeriod?: string | null | undefined;
+  /** Refuse a grace period that the old key does not live through. */
+  readonly isWholeGrace?: boolean | undefined;
   /** End the old key as soon as the new one is used, at the latest when the grace period ends. */
   readonly untilFirstUse?: boolean | undefined;
 }
@@ -22,34 +24,43 @@ export interface RotatedKey extends MintedKey {
 }
 
 const SUPERSEDED = 'its successor was used';
+const REPLACED = 'it was rotated without a grace period';
 
 /** Replacing a key by a successor, with an overlap in which both are good. Needs `mintmark:keys:write`. */
 export class Rotations {
   readonly #store: KeyStore;
-  readonly #accounts: AccountStore;
+  readonly #finder: Finder;
   readonly #changes: Changes;
   readonly #maker: KeyMaker;
 
-  constructor(store: KeyStore, accounts: AccountStore, changes: Changes, maker: KeyMaker) {
+  constructor(store: KeyStore, finder: Finder, changes: Changes, maker: KeyMaker) {
     this.#store = store;
-    this.#accounts = accounts;
+    this.#finder = finder;
     this.#changes = changes;
     this.#maker = maker;
   }
 
   /** A key has one successor, however many ask at once; the answer tells the successor's secret. */
-  rotate(caller: Caller, id: string, request: RotationRequest): Promise<Result<Changed<RotatedKey>>> {
+  rotate(caller: Caller, ref: KeyRef, request: RotationRequest): Promise<Result<Changed<RotatedKey>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async ({ actor, organization }, now) => {
-      const keyId = parseKeyId(id);
-      const found = keyId === null ? null : await this.#store.find(organization.id, keyId);
-      if (found === null) return refusal({ kind: 'not_found', what: 'API key' });
+      const shown = await this.#finder.key(organization.id, ref);
+      if (!shown.ok) return refusal(shown.refusal);
+      const found = shown.value;
       const before = found.key;
+      const graceEndsAt = now + graceMsOf(request);
       const expiry = resolveExpiry(withLifetimeOf(before, request, now), now, organization.maxKeyLifetime);
-      if (!('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults: [expiry] });
-      const account =
+      const faults = [
+        ...('expiresAt' in expiry ? [] : [expiry]),
+        ...(request.isWholeGrace === true && endsWithin(before, now, graceEndsAt)
+          ? [{ path: 'gracePeriod', message: 'the old key expires before the grace period ends' }]
+          : []),
+      ];
+      if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });
+      const owned =
         before.serviceAccountId === null
-          ? null
-          : await this.#accounts.find(organization.id, before.serviceAccountId);
+          ? accept(null)
+          : await this.#finder.account(organization.id, { id: before.serviceAccountId });
+      const account = owned.ok ? owned.value : null;
 
       const { key, secret, digest } = await this.#maker.make(
         {
@@ -60,6 +71,7 @@ export class Rotations {
           environment: before.environment,
           scopes: before.scopes,
           metadata: before.metadata,
+          vendor: before.vendor,
           expiresAt: expiry.expiresAt,
           rotatedFrom: before.id,
           supersedes: request.untilFirstUse === true ? before.id : null,
@@ -68,7 +80,6 @@ export class Rotations {
         actor.id,
         now,
       );
-      const graceEndsAt = now + (parseDuration(request.gracePeriod ?? DEFAULT_GRACE_PERIOD) ?? 0);
       const previous: ApiKey = {
         ...before,
         rotatedTo: key.id,
@@ -76,18 +87,32 @@ export class Rotations {
         updatedAt: now,
         updatedBy: actor.id,
       };
+      const ended = request.gracePeriod === null ? revokedBy(actor.id, previous, REPLACED, now) : previous;
       return {
         kind: 'change',
         edits: [
           { action: 'api_key.rotated', write: { kind: 'update_key', row: previous }, before },
-          { action: 'api_key.created', write: { kind: 'insert_key', row: key, digest }, before: null },
+          ...(ended === previous
+            ? []
+            : [
+                {
+                  action: 'api_key.revoked',
+                  write: { kind: 'revoke_key', row: ended },
+                  before: previous,
+                } as const,
+              ]),
+          {
+            action: 'api_key.created',
+            write: { kind: 'insert_key', row: key, digest, isNamedAlone: false },
+            before: null,
+          },
         ],
         account,
         grants: grantedByKey(before.scopes, account),
         grantedTo: { type: 'api_key', id: before.id },
         conflict: rotationConflict(before, account, now),
         weakens: true,
-        value: { key, secret, previous: { ...found, key: previous } },
+        value: { key, secret, previous: { ...found, key: ended } },
       };
     });
   }
@@ -138,7 +163,15 @@ export class Rotations {
 function withLifetimeOf(key: ApiKey, request: RotationRequest, now: number): ExpiryRequest {
   if (request.expiresAt !== undefined || request.expiresIn !== undefined) return request;
   if (key.expiresAt === null) return { expiresAt: null };
-  return { expiresAt: now + Math.min(key.expiresAt - key.createdAt, MAX_LIFETIME_MS) };
+  return { expiresAt: Math.min(now + key.expiresAt - key.createdAt, LATEST_EXPIRY_MS) };
+}
+
+function endsWithin({ expiresAt }: ApiKey, from: number, to: number): boolean {
+  return expiresAt !== null && from < expiresAt && expiresAt < to;
+}
+
+function graceMsOf({ gracePeriod = DEFAULT_GRACE_PERIOD }: RotationRequest): number {
+  return gracePeriod === null ? 0 : (parseDuration(gracePeriod) ?? 0);
 }
 
 function rotationConflict(key: ApiKey, account: ServiceAccount | null, now: number): Refusal | null {

@@ -21,7 +21,7 @@ const REFUSALS: Readonly<Record<ProblemCode, Refusal | HttpRefusal>> = {
   request_timeout: { kind: 'request_timeout' },
   not_found: { kind: 'not_found', what: 'API key' },
   method_not_allowed: { kind: 'method_not_allowed', allowed: ['GET'] },
-  name_taken: { kind: 'name_taken' },
+  name_taken: { kind: 'name_taken', what: 'service account' },
   slug_taken: { kind: 'slug_taken' },
   quota_exceeded: { kind: 'quota_exceeded', maxLiveKeys: 100 },
   default_organization: { kind: 'default_organization' },

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 
 import {
+  expiringBy,
   keyListRequest,
   keyPatch,
   newKey,
@@ -18,6 +19,7 @@ import type { Caller } from '../core/caller.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Keys, ShownKey } from '../keyring/keys.ts';
+import type { Lineages } from '../keyring/lineages.ts';
 import type { Rotations } from '../keyring/rotations.ts';
 import { parsed } from './answer.ts';
 
@@ -44,6 +46,7 @@ const named = <Schema extends z.ZodType>(schema: Schema) => z.object({ id: z.str
 interface KeyServices {
   readonly callers: Callers;
   readonly keys: Keys;
+  readonly lineages: Lineages;
   readonly rotations: Rotations;
   readonly clock: () => number;
 }
@@ -61,18 +64,23 @@ export class KeyManagement {
   }
 
   create(input: NewKeyInput): Promise<Result<MintedKeyResource>> {
-    return this.#call(newKey, input, async (caller, { serviceAccountId, userId: user = '', ...request }) => {
-      const owner = serviceAccountId === undefined ? { userId: user } : { serviceAccountId };
-      const minted = await this.#services.keys.mint(caller, owner, request);
-      if (!minted.ok) return minted;
-      const { key, secret } = minted.value.value;
-      return accept({ key: this.#resource({ key, lastUse: null }), secret });
-    });
+    return this.#call(
+      this.#expiring(newKey),
+      input,
+      async (caller, { serviceAccountId, userId: user = '', ...request }) => {
+        const owner =
+          serviceAccountId === undefined ? { userId: user } : { account: { id: serviceAccountId } };
+        const minted = await this.#services.keys.mint(caller, owner, request);
+        if (!minted.ok) return minted;
+        const { key, secret } = minted.value.value;
+        return accept({ key: this.#resource({ key, lastUse: null }), secret });
+      },
+    );
   }
 
   get(id: string): Promise<Result<ApiKeyResource>> {
     return this.#call(z.string(), id, async (caller, keyId) => {
-      const found = await this.#services.keys.get(caller, keyId);
+      const found = await this.#services.keys.get(caller, { id: keyId });
       return found.ok ? accept(this.#resource(found.value)) : found;
     });
   }
@@ -85,27 +93,35 @@ export class KeyManagement {
   }
 
   update(id: string, input: KeyPatchInput): Promise<Result<UpdatedKeyResource>> {
-    return this.#call(named(keyPatch), { id, input }, async (caller, { id: keyId, input: patch }) => {
-      const updated = await this.#services.keys.update(caller, keyId, patch);
-      if (!updated.ok) return updated;
-      const { value, effectiveBy } = updated.value;
-      const told = effectiveBy === null ? {} : { effectiveBy: timestampOf(effectiveBy) };
-      return accept({ ...this.#resource(value), ...told });
-    });
+    return this.#call(
+      named(this.#expiring(keyPatch)),
+      { id, input },
+      async (caller, { id: keyId, input: patch }) => {
+        const updated = await this.#services.keys.update(caller, { id: keyId }, patch);
+        if (!updated.ok) return updated;
+        const { value, effectiveBy } = updated.value;
+        const told = effectiveBy === null ? {} : { effectiveBy: timestampOf(effectiveBy) };
+        return accept({ ...this.#resource(value), ...told });
+      },
+    );
   }
 
   rotate(id: string, input: RotationInput): Promise<Result<RotatedKeyResource>> {
-    return this.#call(named(rotation), { id, input }, async (caller, { id: keyId, input: request }) => {
-      const rotated = await this.#services.rotations.rotate(caller, keyId, request);
-      if (!rotated.ok) return rotated;
-      const { key, secret, previous } = rotated.value.value;
-      return accept({
-        key: this.#resource({ key, lastUse: null }),
-        secret,
-        previous: this.#resource(previous),
-        effectiveBy: effectiveByOf(rotated.value.effectiveBy),
-      });
-    });
+    return this.#call(
+      named(this.#expiring(rotation)),
+      { id, input },
+      async (caller, { id: keyId, input: request }) => {
+        const rotated = await this.#services.rotations.rotate(caller, { id: keyId }, request);
+        if (!rotated.ok) return rotated;
+        const { key, secret, previous } = rotated.value.value;
+        return accept({
+          key: this.#resource({ key, lastUse: null }),
+          secret,
+          previous: this.#resource(previous),
+          effectiveBy: effectiveByOf(rotated.value.effectiveBy),
+        });
+      },
+    );
   }
 
   revoke(id: string, input: RevocationInput): Promise<Result<RevokedKeyResource>> {
@@ -113,7 +129,10 @@ export class KeyManagement {
       named(revocation),
       { id, input },
       async (caller, { id: keyId, input: { reason = null, lineage = false } }) => {
-        const revoked = await this.#services.keys.revoke(caller, keyId, { reason, lineage });
+        const { keys, lineages } = this.#services;
+        const revoked = await (lineage
+          ? lineages.revoke(caller, { id: keyId }, reason)
+          : keys.revoke(caller, { id: keyId }, { reason }));
         if (!revoked.ok) return revoked;
         return accept({
           key: this.#resource(revoked.value.value),
@@ -121,6 +140,10 @@ export class KeyManagement {
         });
       },
     );
+  }
+
+  #expiring<Schema extends z.ZodType>(schema: Schema): Schema {
+    return expiringBy(this.#services.clock, schema);
   }
 
   async #call<Schema extends z.ZodType, Value>(

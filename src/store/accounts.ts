@@ -2,10 +2,10 @@ import type { OrganizationId, ServiceAccountId } from '../core/id.ts';
 import { pageOf, type Page, type PageRequest } from '../core/page.ts';
 import type { ServiceAccount } from '../core/records.ts';
 import { reaching } from './faults.ts';
-import { type ServiceAccountRow, toServiceAccount } from './rows.ts';
+import { type ServiceAccountRow, toServiceAccount, vendorJson } from './rows.ts';
 
 const COLUMNS = `id, organization_id, name, description, permissions, role, metadata, created_at, created_by,
-  updated_at, updated_by, disabled_at, deleted_at, revision`;
+  updated_at, updated_by, disabled_at, deleted_at, revision, vendor`;
 
 /** Sorts after every id: base62 ends with `z`. */
 const AFTER_EVERY_ID = 'sa_~';
@@ -30,18 +30,31 @@ export class AccountStore {
     return row === null ? null : toServiceAccount(row);
   }
 
+  /** The organization's account of this name, unless it was deleted. */
+  async findNamed(organizationId: OrganizationId, name: string): Promise<ServiceAccount | null> {
+    const row = await reaching(() =>
+      this.#db
+        .prepare(
+          `SELECT ${COLUMNS} FROM service_accounts WHERE organization_id = ? AND name = ? AND deleted_at IS NULL`,
+        )
+        .bind(organizationId, name)
+        .first<ServiceAccountRow>(),
+    );
+    return row === null ? null : toServiceAccount(row);
+  }
+
   /** The organization's accounts, newest first. */
   async list(
     organizationId: OrganizationId,
-    { before, limit }: PageRequest<ServiceAccountId>,
+    { before, limit, offset = 0 }: PageRequest<ServiceAccountId>,
   ): Promise<Page<ServiceAccount, ServiceAccountId>> {
     const { results } = await reaching(() =>
       this.#db
         .prepare(
           `SELECT ${COLUMNS} FROM service_accounts
-           WHERE organization_id = ? AND deleted_at IS NULL AND id < ? ORDER BY id DESC LIMIT ?`,
+           WHERE organization_id = ? AND deleted_at IS NULL AND id < ? ORDER BY id DESC LIMIT ? OFFSET ?`,
         )
-        .bind(organizationId, before ?? AFTER_EVERY_ID, limit + 1)
+        .bind(organizationId, before ?? AFTER_EVERY_ID, limit + 1, offset)
         .all<ServiceAccountRow>(),
     );
     return pageOf(results.map(toServiceAccount), limit, (account) => account.id);
@@ -50,7 +63,7 @@ export class AccountStore {
   insert(account: ServiceAccount): D1PreparedStatement {
     return this.#db
       .prepare(
-        `INSERT INTO service_accounts (${COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)`,
+        `INSERT INTO service_accounts (${COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)`,
       )
       .bind(
         account.id,
@@ -67,6 +80,7 @@ export class AccountStore {
         account.disabledAt,
         account.deletedAt,
         account.revision,
+        vendorJson(account),
       );
   }
 
@@ -75,7 +89,7 @@ export class AccountStore {
     return this.#db
       .prepare(
         `UPDATE service_accounts SET name = ?2, description = ?3, permissions = ?4, role = ?5, metadata = ?6,
-           updated_at = ?7, updated_by = ?8, disabled_at = ?9, deleted_at = ?10, revision = revision + 1
+           updated_at = ?7, updated_by = ?8, disabled_at = ?9, deleted_at = ?10, vendor = ?12, revision = revision + 1
          WHERE id = ?1 AND revision = ?11`,
       )
       .bind(
@@ -90,6 +104,7 @@ export class AccountStore {
         account.disabledAt,
         account.deletedAt,
         account.revision,
+        vendorJson(account),
       );
   }
 

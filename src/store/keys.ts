@@ -4,14 +4,22 @@ import { pageOf, type Page, type PageRequest } from '../core/page.ts';
 import type { ApiKey, KeyRecord, KeyStatus, LastUse } from '../core/records.ts';
 import type { Digest, Environment } from '../core/secret.ts';
 import { reaching } from './faults.ts';
-import { type ApiKeyRow, type KeyRecordRow, pageRows, toApiKey, toKeyRecord, toLastUse } from './rows.ts';
+import {
+  type ApiKeyRow,
+  type KeyRecordRow,
+  pageRows,
+  toApiKey,
+  toKeyRecord,
+  toLastUse,
+  vendorJson,
+} from './rows.ts';
 
 /** A key as it is shown: with its latest use, and revoked where its account was deleted. */
 const SHOWN = `SELECT k.id, k.organization_id, k.service_account_id, k.user_id, k.name, k.description, k.environment,
     k.start, k.fingerprint, k.scopes, k.metadata, k.enabled, k.created_at, k.created_by, k.updated_at, k.updated_by,
     k.expires_at, coalesce(k.revoked_at, a.deleted_at) AS revoked_at,
     CASE WHEN k.revoked_at IS NULL AND a.deleted_at IS NOT NULL THEN a.updated_by ELSE k.revoked_by END AS revoked_by,
-    k.revocation_reason, k.rotated_from, k.rotated_to, k.supersedes, k.deleted_at, k.revision,
+    k.revocation_reason, k.rotated_from, k.rotated_to, k.supersedes, k.deleted_at, k.revision, k.vendor,
     u.last_used_at, u.last_used_ip, u.last_used_user_agent`;
 const JOINED = `LEFT JOIN service_accounts a ON a.id = k.service_account_id LEFT JOIN key_usage u ON u.key_id = k.id`;
 const KEYS = `${SHOWN} FROM api_keys k ${JOINED}`;
@@ -41,9 +49,9 @@ const STATUS_FILTERS: Record<KeyStatus, string> = {
 /** Upper case, where alone every script has one form for a letter, wherever in a word it stands. */
 const folded = (text: string): string => text.toUpperCase();
 
-/** ?8 is the folded term, ?9 the one that was given. */
+/** ?9 is the folded term, ?10 the one that was given. */
 const SEARCH_FILTER =
-  '(substr(k.folded_name, 1, length(?8)) = ?8 OR substr(k.start, 1, length(?9)) = ?9 OR k.id = ?9)';
+  '(substr(k.folded_name, 1, length(?9)) = ?9 OR substr(k.start, 1, length(?10)) = ?10 OR k.id = ?10)';
 
 export interface ShownKey {
   readonly key: ApiKey;
@@ -133,7 +141,7 @@ export class KeyStore {
   async list(
     organizationId: OrganizationId,
     filter: KeyFilter,
-    { before, limit }: PageRequest<KeyId>,
+    { before, limit, offset = 0 }: PageRequest<KeyId>,
     now: number,
   ): Promise<Page<ShownKey, KeyId>> {
     const owned = [
@@ -164,12 +172,15 @@ export class KeyStore {
     const from = `FROM api_keys k INDEXED BY ${index}`;
     const page = (conditions: string): D1PreparedStatement =>
       this.#db
-        .prepare(`${SHOWN} ${from} ${JOINED} WHERE ${owned}${conditions} ORDER BY k.id DESC LIMIT ?7`)
+        .prepare(
+          `${SHOWN} ${from} ${JOINED} WHERE ${owned}${conditions} ORDER BY k.id DESC LIMIT ?7 OFFSET ?8`,
+        )
         .bind(
           ...owner,
           filter.environment ?? null,
           now,
           limit + 1,
+          offset,
           ...(filter.search === undefined ? [] : [folded(filter.search), filter.search]),
         );
 
@@ -194,8 +205,8 @@ export class KeyStore {
       .prepare(
         `INSERT INTO api_keys (id, organization_id, service_account_id, user_id, name, folded_name, description,
            environment, digest, start, fingerprint, scopes, metadata, enabled, created_at, created_by, updated_at,
-           updated_by, expires_at, rotated_from, supersedes, revision)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+           updated_by, expires_at, rotated_from, supersedes, revision, vendor)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
       .bind(
         key.id,
@@ -220,6 +231,7 @@ export class KeyStore {
         key.rotatedFrom,
         key.supersedes,
         key.revision,
+        vendorJson(key),
       );
   }
 

@@ -11,6 +11,7 @@ import type {
   Organization,
   Role,
   ServiceAccount,
+  Vendor,
 } from '../core/records.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Digest, Environment } from '../core/secret.ts';
@@ -51,6 +52,7 @@ export interface ServiceAccountRow {
   disabled_at: number | null;
   deleted_at: number | null;
   revision: number;
+  vendor: string | null;
 }
 
 export interface ApiKeyRow {
@@ -79,6 +81,7 @@ export interface ApiKeyRow {
   supersedes: KeyId | null;
   deleted_at: number | null;
   revision: number;
+  vendor: string | null;
   last_used_at: number | null;
   last_used_ip: string | null;
   last_used_user_agent: string | null;
@@ -121,6 +124,8 @@ export interface ChangesRow {
 }
 
 const scopesOf = (json: string): Scope[] => JSON.parse(json) as Scope[];
+const vendorOf = (json: string | null): Vendor | null =>
+  json === null ? null : (JSON.parse(json) as Vendor);
 const metadataOf = (json: string): Metadata => JSON.parse(json) as Metadata;
 
 export function toOrganization(row: OrganizationRow): Organization {
@@ -141,6 +146,10 @@ export function toOrganization(row: OrganizationRow): Organization {
   };
 }
 
+export function vendorJson({ vendor }: { readonly vendor: Vendor | null }): string | null {
+  return vendor === null ? null : JSON.stringify(vendor);
+}
+
 export function toServiceAccount(row: ServiceAccountRow): ServiceAccount {
   return {
     id: row.id,
@@ -150,6 +159,7 @@ export function toServiceAccount(row: ServiceAccountRow): ServiceAccount {
     permissions: scopesOf(row.permissions),
     role: row.role,
     metadata: metadataOf(row.metadata),
+    vendor: vendorOf(row.vendor),
     createdAt: row.created_at,
     createdBy: row.created_by,
     updatedAt: row.updated_at,
@@ -173,6 +183,7 @@ export function toApiKey(row: ApiKeyRow): ApiKey {
     fingerprint: row.fingerprint,
     scopes: row.scopes === null ? null : scopesOf(row.scopes),
     metadata: metadataOf(row.metadata),
+    vendor: vendorOf(row.vendor),
     enabled: row.enabled === 1,
     createdAt: row.created_at,
     createdBy: row.created_by,

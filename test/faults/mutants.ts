@@ -207,7 +207,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'effectiveBy: judged.weakens ? now + this.#boundMs : null',
   ),
   'a revocation that could not go on is called undone': one(
-    'keyring/keys.ts',
+    'keyring/lineages.ts',
     'if (!(error instanceof Unavailable)) throw error;\n    }\n    return refuse',
     'throw error;\n    }\n    return refuse',
   ),
@@ -223,7 +223,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'void takesAway; return null;',
   ),
   'an edit of an account overwrites what came between': one(
-    COMMIT,
+    'store/guards.ts',
     "case 'update_account':\n      return { condition: UNCHANGED_ACCOUNT, values: [id, revision] };",
     "case 'update_account':\n      return null;",
     6,

@@ -191,7 +191,7 @@ class Run {
         await account(theirs, 'three'),
       ];
       const minted = async (caller: Caller, owner: string, scopes: string[] | null, expiresIn?: string) => {
-        const whose = owner.startsWith('sa_') ? { serviceAccountId: owner } : { userId: owner };
+        const whose = owner.startsWith('sa_') ? { account: { id: owner } } : { userId: owner };
         const { key, secret } = value(
           await keys.mint(await root(caller.organization.id), whose, { name: 'key', scopes, expiresIn }),
         ).value;
@@ -356,7 +356,7 @@ class Run {
       act: ({ services }, caller) =>
         services.keys.mint(
           caller,
-          { serviceAccountId: account.id },
+          { account: { id: account.id } },
           {
             name: 'key',
             scopes: step.scope === null ? null : [step.scope],
@@ -383,7 +383,7 @@ class Run {
       {
         on: key,
         act: ({ services }, caller) =>
-          services.rotations.rotate(caller, key.id, { gracePeriod, untilFirstUse }),
+          services.rotations.rotate(caller, { id: key.id }, { gracePeriod, untilFirstUse }),
         holds: ({ rotated_to: successor }) => successor !== null,
         isEnding: true,
         note: ({ key: { id, organizationId }, secret }) => {
@@ -396,7 +396,7 @@ class Run {
 
   #keyChange(change: Extract<Step, { do: 'change key' }>['change'], id: string): Change {
     const patched = (patch: object, holds: (facts: Facts) => boolean) => ({
-      act: ({ services }: Isolate, caller: Caller) => services.keys.update(caller, id, patch),
+      act: ({ services }: Isolate, caller: Caller) => services.keys.update(caller, { id }, patch),
       holds,
     });
     const expiring = (seconds: number) => {
@@ -423,13 +423,15 @@ class Run {
       case 'revoke lineage':
         return {
           act: ({ services }, caller) =>
-            services.keys.revoke(caller, id, { reason: null, lineage: change === 'revoke lineage' }),
+            change === 'revoke lineage'
+              ? services.lineages.revoke(caller, { id }, null)
+              : services.keys.revoke(caller, { id }, { reason: null }),
           holds: isRevoked,
           isEnding: true,
         };
       case 'delete':
         return {
-          act: ({ services }, caller) => services.keys.remove(caller, id),
+          act: ({ services }, caller) => services.keys.remove(caller, { id }),
           holds: ({ revoked, deleted }) => revoked === 1 && deleted === 1,
           isEnding: true,
         };
@@ -472,7 +474,7 @@ class Run {
 
 function accountChange(change: Extract<Step, { do: 'change account' }>['change'], id: string): Change {
   const permitted = (permissions: string[]): Change => ({
-    act: ({ services }, caller) => services.accounts.update(caller, id, { permissions }),
+    act: ({ services }, caller) => services.accounts.update(caller, { id }, { permissions }),
     holds: ({ ceiling }) => ceiling === JSON.stringify(permissions),
   });
   switch (change) {
@@ -482,23 +484,23 @@ function accountChange(change: Extract<Step, { do: 'change account' }>['change']
       return permitted(GENEROUS);
     case 'disable':
       return {
-        act: ({ services }, caller) => services.accounts.disable(caller, id),
+        act: ({ services }, caller) => services.accounts.disable(caller, { id }),
         holds: ({ account_disabled: isDisabled }) => isDisabled === 1,
         isEnding: true,
       };
     case 'enable':
       return {
-        act: ({ services }, caller) => services.accounts.enable(caller, id),
+        act: ({ services }, caller) => services.accounts.enable(caller, { id }),
         holds: ({ account_disabled: isDisabled }) => isDisabled === 0,
       };
     case 'rename':
       return {
-        act: ({ services }, caller) => services.accounts.update(caller, id, { description: 'renamed' }),
+        act: ({ services }, caller) => services.accounts.update(caller, { id }, { description: 'renamed' }),
         holds: () => true,
       };
     case 'delete':
       return {
-        act: ({ services }, caller) => services.accounts.remove(caller, id),
+        act: ({ services }, caller) => services.accounts.remove(caller, { id }),
         holds: ({ revoked }) => revoked === 1,
         isEnding: true,
       };

@@ -2,9 +2,9 @@ import { env } from 'cloudflare:workers';
 import { describe, expect, test } from 'vitest';
 
 import manifest from '../../package.json' with { type: 'json' };
+import { createMisconfiguredApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { Platform } from '../../src/core/platform.ts';
-import { createMisconfiguredApp } from '../../src/http/app.ts';
 import { ROOT_KEY, TestService } from '../support/service.ts';
 
 describe('every answer', () => {

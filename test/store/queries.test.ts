@@ -42,7 +42,7 @@ beforeAll(async () => {
     env.DB.prepare(
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${KEYS})
        INSERT INTO service_accounts SELECT 'sa_0' || printf('%023d', i), organization_id, 'copy ' || i, description, permissions,
-         role, metadata, created_at, created_by, updated_at, updated_by, disabled_at, deleted_at, revision
+         role, metadata, created_at, created_by, updated_at, updated_by, disabled_at, deleted_at, revision, vendor
        FROM service_accounts, n WHERE id = ?`,
     ).bind(crowded.id),
     ...['NULL', '1'].map((deletedAt, index) =>

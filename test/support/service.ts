@@ -1,8 +1,8 @@
 import { env } from 'cloudflare:workers';
 
+import { createApp, type Services } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { LogEntry, Platform } from '../../src/core/platform.ts';
-import { createApp, type Services } from '../../src/http/app.ts';
 import { createServices } from '../../src/services.ts';
 import { conforms } from '../openapi/conforms.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';

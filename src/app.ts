@@ -1,37 +1,41 @@
 import { Hono, type Context } from 'hono';
 
-import { thrownRefusal } from '../contract/describe.ts';
-import type { Floods } from '../core/floods.ts';
-import type { Platform } from '../core/platform.ts';
-import type { Fault } from '../core/refusal.ts';
-import { RootKeys } from '../core/root_keys.ts';
-import type { Accounts } from '../keyring/accounts.ts';
-import type { AuditTrail } from '../keyring/audit_trail.ts';
-import type { Callers } from '../keyring/callers.ts';
-import type { Keys } from '../keyring/keys.ts';
-import type { Organizations } from '../keyring/organizations.ts';
-import type { Rotations } from '../keyring/rotations.ts';
-import type { Uses } from '../verifier/uses.ts';
-import type { Verifier } from '../verifier/verifier.ts';
-import { apiKeys } from './api_keys.ts';
-import { auditEvents } from './audit_events.ts';
-import { manage } from './caller.ts';
-import { docs, openapi } from './docs.ts';
-import type { AppEnv } from './env.ts';
-import { health, type Probes } from './health.ts';
-import { organizations } from './organizations.ts';
-import { origin } from './origin.ts';
-import { problem } from './problem.ts';
-import { serviceAccounts } from './service_accounts.ts';
-import { verify, whoami } from './verify.ts';
-import { wellKnown } from './well_known.ts';
+import { thrownRefusal } from './contract/describe.ts';
+import type { Floods } from './core/floods.ts';
+import type { Platform } from './core/platform.ts';
+import type { Fault } from './core/refusal.ts';
+import { RootKeys } from './core/root_keys.ts';
+import { apiKeys } from './http/api_keys.ts';
+import { auditEvents } from './http/audit_events.ts';
+import { manage } from './http/caller.ts';
+import { docs, openapi } from './http/docs.ts';
+import type { AppEnv } from './http/env.ts';
+import { health, type Probes } from './http/health.ts';
+import { organizations } from './http/organizations.ts';
+import { origin } from './http/origin.ts';
+import { problem } from './http/problem.ts';
+import { serviceAccounts } from './http/service_accounts.ts';
+import { verify, whoami } from './http/verify.ts';
+import { wellKnown } from './http/well_known.ts';
+import type { Accounts } from './keyring/accounts.ts';
+import type { AuditTrail } from './keyring/audit_trail.ts';
+import type { Callers } from './keyring/callers.ts';
+import type { Enrolments } from './keyring/enrolments.ts';
+import type { Keys } from './keyring/keys.ts';
+import type { Lineages } from './keyring/lineages.ts';
+import type { Organizations } from './keyring/organizations.ts';
+import type { Rotations } from './keyring/rotations.ts';
+import type { Uses } from './verifier/uses.ts';
+import type { Verifier } from './verifier/verifier.ts';
 
 export interface Services {
   readonly organizations: Organizations;
   readonly auditTrail: AuditTrail;
   readonly rotations: Rotations;
   readonly accounts: Accounts;
+  readonly enrolments: Enrolments;
   readonly keys: Keys;
+  readonly lineages: Lineages;
   readonly callers: Callers;
   readonly verifier: Verifier;
   readonly uses: Uses;
@@ -50,6 +54,7 @@ export function createApp({
   rotations,
   accounts,
   keys,
+  lineages,
   callers,
   verifier,
   uses,
@@ -68,7 +73,7 @@ export function createApp({
     .route('/docs', docs())
     .route('/v1/whoami', whoami(verifier, clock))
     .route('/v1/api-keys/verify', verify(verifier, clock))
-    .route('/v1/api-keys', apiKeys(managed, keys, rotations, clock))
+    .route('/v1/api-keys', apiKeys(managed, keys, lineages, rotations, clock))
     .route('/v1/organizations', organizations(managed, tenants))
     .route('/v1/audit-events', auditEvents(managed, auditTrail))
     .route('/v1/service-accounts', serviceAccounts(managed, accounts, keys, clock))

@@ -1,0 +1,83 @@
+import { grantedByAccount } from '../core/authority.ts';
+import type { Caller } from '../core/caller.ts';
+import { resolveExpiry } from '../core/expiry.ts';
+import type { IdFactory } from '../core/id.ts';
+import type { ServiceAccount, Vendor } from '../core/records.ts';
+import type { Result } from '../core/refusal.ts';
+import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
+import { newAccount, type NewAccount } from './new_account.ts';
+import type { KeyMaker, MintedKey } from './new_key.ts';
+
+/** A key that an account is born with: it follows the account, and lives as long as the organization lets keys live. */
+export interface FirstKey {
+  readonly name: string;
+  readonly vendor: Vendor;
+}
+
+export interface Enrolment extends MintedKey {
+  readonly account: ServiceAccount;
+}
+
+/** A service account and its first key by one change. Needs `mintmark:accounts:write` and `mintmark:keys:write`. */
+export class Enrolments {
+  readonly #changes: Changes;
+  readonly #maker: KeyMaker;
+  readonly #ids: IdFactory;
+
+  constructor(changes: Changes, maker: KeyMaker, ids: IdFactory) {
+    this.#changes = changes;
+    this.#maker = maker;
+    this.#ids = ids;
+  }
+
+  create(caller: Caller, asked: NewAccount, first: FirstKey): Promise<Result<Changed<Enrolment>>> {
+    return this.#changes.make(caller, 'mintmark:accounts:write', async (current, now) => {
+      const denied = forbidden(current, 'mintmark:keys:write');
+      if (denied !== null) return refusal(denied);
+      const { actor, organization } = current;
+      const { maxKeyLifetime } = organization;
+      const expiry = resolveExpiry({ expiresIn: maxKeyLifetime ?? undefined }, now, maxKeyLifetime);
+      if (!('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults: [expiry] });
+
+      const account = newAccount(this.#ids.serviceAccount(), asked, organization.id, actor.id, now);
+      const { key, secret, digest } = await this.#maker.make(
+        {
+          serviceAccountId: account.id,
+          userId: null,
+          name: first.name,
+          description: null,
+          environment: 'live',
+          scopes: null,
+          metadata: {},
+          vendor: first.vendor,
+          expiresAt: expiry.expiresAt,
+          rotatedFrom: null,
+          supersedes: null,
+        },
+        organization,
+        actor.id,
+        now,
+      );
+      return {
+        kind: 'change',
+        edits: [
+          {
+            action: 'service_account.created',
+            write: { kind: 'insert_account', row: account },
+            before: null,
+          },
+          {
+            action: 'api_key.created',
+            write: { kind: 'insert_key', row: key, digest, isNamedAlone: false },
+            before: null,
+          },
+        ],
+        grants: grantedByAccount(account),
+        grantedTo: { type: 'organization', id: organization.id },
+        needsRoom: true,
+        weakens: false,
+        value: { account, key, secret },
+      };
+    });
+  }
+}

@@ -1,0 +1,49 @@
+import { parseKeyId, parseServiceAccountId, type OrganizationId } from '../core/id.ts';
+import type { ServiceAccount } from '../core/records.ts';
+import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
+import type { AccountStore } from '../store/accounts.ts';
+import type { KeyStore, ShownKey } from '../store/keys.ts';
+
+/** Which service account is meant: by its id, or by its name, which one living account of an organization has. */
+export type AccountRef = { readonly id: string } | { readonly name: string };
+
+/** Which key is meant; where `account` is said, only if it is that account's. */
+export interface KeyRef {
+  readonly id: string;
+  readonly account?: AccountRef | undefined;
+}
+
+export const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
+export const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
+
+/** Finds what a call names among what is the caller's organization's and not deleted. */
+export class Finder {
+  readonly #accounts: AccountStore;
+  readonly #keys: KeyStore;
+
+  constructor(accounts: AccountStore, keys: KeyStore) {
+    this.#accounts = accounts;
+    this.#keys = keys;
+  }
+
+  async account(organizationId: OrganizationId, ref: AccountRef): Promise<Result<ServiceAccount>> {
+    const found = await this.#account(organizationId, ref);
+    return found === null ? refuse(ACCOUNT_NOT_FOUND) : accept(found);
+  }
+
+  async key(organizationId: OrganizationId, { id, account }: KeyRef): Promise<Result<ShownKey>> {
+    const owner = account === undefined ? null : await this.account(organizationId, account);
+    if (owner?.ok === false) return owner;
+    const keyId = parseKeyId(id);
+    const found = keyId === null ? null : await this.#keys.find(organizationId, keyId);
+    if (found === null || (owner !== null && found.key.serviceAccountId !== owner.value.id))
+      return refuse(KEY_NOT_FOUND);
+    return accept(found);
+  }
+
+  async #account(organizationId: OrganizationId, ref: AccountRef): Promise<ServiceAccount | null> {
+    if ('name' in ref) return this.#accounts.findNamed(organizationId, ref.name);
+    const id = parseServiceAccountId(ref.id);
+    return id === null ? null : this.#accounts.find(organizationId, id);
+  }
+}

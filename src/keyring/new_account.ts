@@ -1,0 +1,39 @@
+import type { OrganizationId, ServiceAccountId } from '../core/id.ts';
+import type { Metadata, Role, ServiceAccount, Vendor } from '../core/records.ts';
+import type { Scope } from '../core/scope.ts';
+
+export interface NewAccount {
+  readonly name: string;
+  readonly description?: string | null | undefined;
+  readonly permissions?: readonly Scope[] | undefined;
+  readonly role?: Role | null | undefined;
+  readonly metadata?: Metadata | undefined;
+  readonly vendor?: Vendor | undefined;
+}
+
+/** An account as a principal makes it, of what was asked and the contract's defaults. */
+export function newAccount(
+  id: ServiceAccountId,
+  asked: NewAccount,
+  organizationId: OrganizationId,
+  principal: string,
+  now: number,
+): ServiceAccount {
+  return {
+    id,
+    organizationId,
+    name: asked.name,
+    description: asked.description ?? null,
+    permissions: asked.permissions ?? [],
+    role: asked.role ?? null,
+    metadata: asked.metadata ?? {},
+    vendor: asked.vendor ?? null,
+    createdAt: now,
+    createdBy: principal,
+    updatedAt: now,
+    updatedBy: principal,
+    disabledAt: null,
+    deletedAt: null,
+    revision: 1,
+  };
+}
