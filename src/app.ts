@@ -5,6 +5,7 @@ import type { Floods } from './core/floods.ts';
 import type { Platform } from './core/platform.ts';
 import type { Fault } from './core/refusal.ts';
 import { RootKeys } from './core/root_keys.ts';
+import { compat, speaking } from './dialects/compat.ts';
 import { apiKeys } from './http/api_keys.ts';
 import { auditEvents } from './http/audit_events.ts';
 import { manage } from './http/caller.ts';
@@ -53,6 +54,7 @@ export function createApp({
   auditTrail,
   rotations,
   accounts,
+  enrolments,
   keys,
   lineages,
   callers,
@@ -67,6 +69,7 @@ export function createApp({
   const managed = manage(callers, uses, clock);
   const app = new Hono<AppEnv>()
     .use(origin(platform, rootKeys))
+    .use(speaking)
     .route('/health', health(probes, rootKeys, floods, clock))
     .route('/.well-known', wellKnown())
     .route('/openapi.json', openapi())
@@ -77,6 +80,7 @@ export function createApp({
     .route('/v1/organizations', organizations(managed, tenants))
     .route('/v1/audit-events', auditEvents(managed, auditTrail))
     .route('/v1/service-accounts', serviceAccounts(managed, accounts, keys, clock))
+    .route('/', compat({ accounts, enrolments, keys, rotations, callers, uses, clock }))
     .onError(failure);
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path);
@@ -94,6 +98,7 @@ const NO_ROOT = new RootKeys(undefined, undefined);
 export function createMisconfiguredApp(faults: readonly Fault[], platform: Platform) {
   return new Hono<AppEnv>()
     .use(origin(platform, NO_ROOT))
+    .use(speaking)
     .all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
 }
 

@@ -1,4 +1,11 @@
-import type { ApiKey, KeyRecord, OrganizationRules, Role, ServiceAccount } from './records.ts';
+import {
+  ROLES,
+  type ApiKey,
+  type KeyRecord,
+  type OrganizationRules,
+  type Role,
+  type ServiceAccount,
+} from './records.ts';
 import { coversAll, intersect, isManagementScope, type Scope } from './scope.ts';
 
 /** What each role adds to an account's permissions. */
@@ -9,6 +16,11 @@ const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
 };
 
 const scopesOf = (role: Role | null): readonly Scope[] => (role === null ? [] : ROLE_SCOPES[role]);
+
+/** The strongest role, no stronger than `most`, that holds nothing beyond `held`; null: none does. */
+export function roleWithin(held: readonly Scope[], most: Role): Role | null {
+  return ROLES.slice(ROLES.indexOf(most)).find((role) => coversAll(held, ROLE_SCOPES[role])) ?? null;
+}
 
 type AccountGrants = Pick<ServiceAccount, 'permissions' | 'role'>;
 

@@ -70,8 +70,10 @@ export const DEFAULT_PAGE_SIZE = 50;
 export const MAX_PAGE_SIZE = 100;
 /** Rows that one filtered page may examine; the page is short, and has a cursor, when they match too rarely. */
 export const MAX_ROWS_EXAMINED = 1_000;
-/** Keys of one account in a list that has no pages: ten queries, and some 3 MB of JSON. */
-export const MAX_KEYS_LISTED = 10_000;
+/** Items in the answer of a format that has no pages: ten queries, and some 3 MB of JSON. */
+export const MAX_UNPAGED = 10_000;
+/** How far into a list a format may ask that pages by an offset, each of which is a row read for nothing. */
+export const MAX_OFFSET = 10_000;
 
 /** A guessable root key would be a way around everything else. */
 export const MIN_ROOT_KEY_LENGTH = 32;

@@ -16,6 +16,14 @@ export function parseDuration(text: string): number | null {
   return ms <= MAX_LIFETIME_MS ? ms : null;
 }
 
+/** A length of time as the contract writes it, in the largest unit of which it is a whole number; what is below a second is left out. */
+export function durationOf(ms: number): string {
+  const seconds = Math.max(1, Math.floor(ms / 1_000));
+  const [unit = 's', unitMs = 1_000] =
+    [...DURATION_UNIT_MS].findLast(([, each]) => (seconds * 1_000) % each === 0) ?? [];
+  return `${(seconds * 1_000) / unitMs}${unit}`;
+}
+
 /** What a caller may say of an expiry: an instant in epoch milliseconds, or a duration from now. Null is never. */
 export interface ExpiryRequest {
   readonly expiresAt?: number | null | undefined;

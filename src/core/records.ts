@@ -5,6 +5,7 @@ import type { Environment } from './secret.ts';
 
 /** Every time in a record is an integer of epoch milliseconds, every revision counts the row's changes. */
 
+/** From the strongest down: each holds what those after it do. */
 export const ROLES = ['admin', 'member', 'reader'] as const;
 export type Role = (typeof ROLES)[number];
 

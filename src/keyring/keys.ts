@@ -1,7 +1,6 @@
 import { isSame, type Action } from '../core/audit.ts';
 import { grantedByKey, keyIsStronger } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
-import { MAX_KEYS_LISTED, MAX_ROWS_EXAMINED } from '../core/constants.ts';
 import { isExpired, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
 import type { KeyId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
@@ -166,26 +165,6 @@ export class Keys {
     return account.ok
       ? this.list(caller, { ...filter, serviceAccountId: account.value.id }, request)
       : account;
-  }
-
-  /** The newest keys of an account, for those who know no pages: those among {@link MAX_KEYS_LISTED} that pass. */
-  async allOfAccount(caller: Caller, ref: AccountRef, filter: KeyFilter): Promise<Result<ShownKey[]>> {
-    const first = await this.listOfAccount(caller, ref, filter, { before: null, limit: MAX_ROWS_EXAMINED });
-    if (!first.ok) return first;
-    const all = [...first.value.items];
-    // Each page examines so many rows, whatever it finds among them.
-    let { next } = first.value;
-    for (
-      let examined = MAX_ROWS_EXAMINED;
-      next !== null && examined < MAX_KEYS_LISTED;
-      examined += MAX_ROWS_EXAMINED
-    ) {
-      const page = await this.listOfAccount(caller, ref, filter, { before: next, limit: MAX_ROWS_EXAMINED });
-      if (!page.ok) return page;
-      all.push(...page.value.items);
-      ({ next } = page.value);
-    }
-    return accept(all);
   }
 
   update(caller: Caller, ref: KeyRef, patch: KeyPatch): Promise<Result<Changed<ShownKey>>> {

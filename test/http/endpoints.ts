@@ -410,8 +410,19 @@ export const titleOf = ({ method, path }: Endpoint): string => `${method} ${path
 export const titled = (endpoints: readonly Endpoint[]): [string, Endpoint][] =>
   endpoints.map((endpoint) => [titleOf(endpoint), endpoint]);
 
-/** Every method and path that the app has, as {@link titleOf} writes them. */
-export function routesOf({ app }: TestService): string[] {
+const COMPAT = '/compat/';
+
+/** Every method and path of the contract's own that the app has, as {@link titleOf} writes them. */
+export function routesOf(service: TestService): string[] {
+  return everyRouteOf(service).filter((route) => !route.includes(` ${COMPAT}`));
+}
+
+/** Every method and path of the other systems' wire formats. */
+export function compatRoutesOf(service: TestService): string[] {
+  return everyRouteOf(service).filter((route) => route.includes(` ${COMPAT}`));
+}
+
+function everyRouteOf({ app }: TestService): string[] {
   const routes = app.routes.filter(({ method }) => method !== 'ALL');
   return [...new Set(routes.map(({ method, path }) => `${method} ${path}`))].toSorted();
 }

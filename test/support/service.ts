@@ -207,7 +207,7 @@ export class TestService {
       text,
       body: isJson ? JSON.parse(text) : undefined,
     };
-    conforms(answer, method, path);
+    if (!path.startsWith('/compat/')) conforms(answer, method, path);
     return answer;
   }
 

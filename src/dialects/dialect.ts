@@ -1,0 +1,57 @@
+import type { Hono, MiddlewareHandler } from 'hono';
+
+import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
+import type { Fault, Refusal } from '../core/refusal.ts';
+import type { CallerHeaders } from '../http/caller.ts';
+import type { ManagementEnv } from '../http/env.ts';
+import type { RefusalWriter } from '../http/problem.ts';
+import type { Accounts } from '../keyring/accounts.ts';
+import type { Enrolments } from '../keyring/enrolments.ts';
+import type { Keys } from '../keyring/keys.ts';
+import type { Rotations } from '../keyring/rotations.ts';
+
+/** What dialects translate to. */
+export interface DialectServices {
+  readonly accounts: Accounts;
+  readonly enrolments: Enrolments;
+  readonly keys: Keys;
+  readonly rotations: Rotations;
+  readonly clock: () => number;
+}
+
+/** Another system's wire format for the same accounts and keys. */
+export interface Dialect {
+  /** Where everything in it is served, and below that the system's own path. */
+  readonly prefix: `/compat/${string}`;
+  readonly basePath: `/${string}`;
+  /** How a call says who it is and which organization it means. */
+  readonly caller: CallerHeaders;
+  readonly writeRefusal: RefusalWriter;
+  readonly routes: (
+    manage: MiddlewareHandler<ManagementEnv>,
+    services: DialectServices,
+  ) => Hono<ManagementEnv>;
+}
+
+/** A refusal as most formats tell it: an HTTP status and a sentence. */
+export interface Told {
+  readonly status: Description['status'];
+  readonly message: string;
+}
+
+/** As the contract has it; of what is wrong in a request each field with its rule, by the names that a format has for them. */
+export function usually(refusal: Refusal | HttpRefusal, names: Readonly<Record<string, string>> = {}): Told {
+  const { status, detail, errors = [] } = describe(refusal);
+  const rules = renamed(errors, names).map(
+    ({ path, message }) => `${path === '' ? 'the body' : path} ${message}`,
+  );
+  return { status, message: rules.length === 0 ? detail : rules.join('; ') };
+}
+
+/** Faults by the names that a format has for the keyring's fields; those of a list's items by the list's. */
+export function renamed(faults: readonly Fault[], names: Readonly<Record<string, string>>): Fault[] {
+  return faults.map(({ path, message }) => {
+    const [field = ''] = path.split('.', 1);
+    return { path: names[field] ?? path, message };
+  });
+}
