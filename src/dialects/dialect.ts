@@ -41,8 +41,8 @@ export interface Told {
 
 /** As the contract has it; of what is wrong in a request each field with its rule, by the names that a format has for them. */
 export function usually(refusal: Refusal | HttpRefusal, names: Readonly<Record<string, string>> = {}): Told {
-  const { status, detail, errors = [] } = describe(refusal);
-  const rules = renamed(errors, names).map(
+  const { status, detail } = describe(refusal);
+  const rules = renamed('faults' in refusal ? refusal.faults : [], names).map(
     ({ path, message }) => `${path === '' ? 'the body' : path} ${message}`,
   );
   return { status, message: rules.length === 0 ? detail : rules.join('; ') };

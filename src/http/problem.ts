@@ -5,8 +5,8 @@ import { problemResource } from '../contract/resources.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { AppEnv } from './env.ts';
 
-/** A refusal as it goes over the wire. */
-export interface WrittenRefusal extends Pick<Description, 'status' | 'headers'> {
+/** A refusal as it goes over the wire, but for the headers that HTTP itself asks for. */
+export interface WrittenRefusal extends Pick<Description, 'status'> {
   readonly mediaType: string;
   readonly body: object;
 }
@@ -18,7 +18,7 @@ export type RefusalWriter = (refusal: Refusal | HttpRefusal, requestId: string) 
 export const contractWriter: RefusalWriter = (refusal, requestId) => {
   const description = describe(refusal);
   return {
-    ...description,
+    status: description.status,
     mediaType: 'application/problem+json',
     body: problemResource(description, requestId),
   };
@@ -30,6 +30,6 @@ export function problem<Env extends AppEnv>(c: Context<Env>, refusal: Refusal | 
   if (refusal.kind === 'invalid_credential') {
     c.get('log')({ level: 'info', event: 'credential_refused', requestId, reason: refusal.reason });
   }
-  const { status, mediaType, body, headers } = c.get('writeRefusal')(refusal, requestId);
-  return c.body(JSON.stringify(body), status, { 'Content-Type': mediaType, ...headers });
+  const { status, mediaType, body } = c.get('writeRefusal')(refusal, requestId);
+  return c.body(JSON.stringify(body), status, { 'Content-Type': mediaType, ...describe(refusal).headers });
 }
