@@ -1,7 +1,7 @@
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import { dumpTables } from './support/service.ts';
+import { dumpTables, type Answer } from './support/service.ts';
 
 const ADDRESS = 'https://mintmark.example';
 const ROOT_KEY = env.MINTMARK_ROOT_KEY;
@@ -109,6 +109,51 @@ test('a secret is in the answer that minted it and nowhere else; the root key is
       expect(text, place).not.toContain(ROOT_KEY);
     }
   }
+});
+
+test.each<[string, string, Record<string, string>, (body: Answer['body']) => string]>([
+  ['Blaxel', '/compat/blaxel/v0/service_accounts', { name: 'blaxel' }, (body) => body.client_secret],
+  [
+    'B3OS',
+    '/compat/b3os/v1/api-keys',
+    { name: 'b3os', serviceAccountId: 'ACCOUNT' },
+    (body) => body.data.key,
+  ],
+  [
+    'Kosli',
+    '/compat/kosli/api/v2/service-accounts/default/NAME/api-keys',
+    { description: 'kosli' },
+    (body) => body.key,
+  ],
+  [
+    'Factory',
+    '/compat/factory/api/v0/service-accounts/ACCOUNT/api-keys',
+    { name: 'factory' },
+    (body) => body.apiKey.value,
+  ],
+])('a secret that is told by %s is nowhere else', async (_, template, input, secretOf) => {
+  const name = `account-${crypto.randomUUID()}`;
+  const account = JSON.parse((await call('POST', '/v1/service-accounts', ROOT_KEY, { name })).text);
+  const filled = (text: string) => text.replace('ACCOUNT', account.id).replace('NAME', name);
+  const minted = await call('POST', filled(template), ROOT_KEY, filled(JSON.stringify(input)));
+  const secret = secretOf(JSON.parse(minted.text));
+  expect(answers.pop()).toContain(secret);
+  for (const [method, path] of [
+    ['GET', `/compat/blaxel/v0/service_accounts/${account.id}/api_keys`],
+    ['GET', '/compat/b3os/v1/api-keys'],
+    ['GET', `/compat/kosli/api/v2/service-accounts/default/${name}/api-keys`],
+    ['GET', `/compat/kosli/api/v2/service-accounts/default/${secret}`],
+    ['GET', `/compat/factory/api/v0/service-accounts/${account.id}/api-keys`],
+    ['GET', `/compat/factory/api/v0/nothing/${secret}`],
+    ['GET', `/compat/b3os/v1/api-keys?limit=${secret}`],
+    ['DELETE', `/compat/blaxel/v0/service_accounts/${secret}`],
+  ] as const)
+    await call(method, path, ROOT_KEY);
+  await call('POST', filled(template), ROOT_KEY, { name: secret, description: secret, [secret]: 1 });
+  await call('POST', filled(template), `${secret}x`, {});
+  const random = secret.slice('mk_live_'.length);
+  for (const text of [...lines, ...answers, ...Object.values(await dumpTables()), ...(await everyKvValue())])
+    expect(text).not.toContain(random);
 });
 
 test('a fault within tells its message to the log, and the answer only where to look', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { isExpired, parseDuration, resolveExpiry, tenYearFault } from '../../src/core/expiry.ts';
+import { durationOf, isExpired, parseDuration, resolveExpiry, tenYearFault } from '../../src/core/expiry.ts';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const DAY_MS = 86_400_000;
@@ -32,6 +32,20 @@ describe('a duration', () => {
     `${'9'.repeat(400)}d`,
     '1d\n',
   ])('not %j', (text) => expect(parseDuration(text)).toBeNull());
+});
+
+test.each([
+  [1, '1s'],
+  [1_999, '1s'],
+  [90_000, '90s'],
+  [120_000, '2m'],
+  [86_400_000, '1d'],
+  [86_401_000, '86401s'],
+  [7 * 86_400_000, '1w'],
+  [30 * 86_400_000, '30d'],
+  [3_652 * 86_400_000, '3652d'],
+])('%i ms are written as %s', (ms, written) => {
+  expect(durationOf(ms)).toBe(written);
 });
 
 describe('an expiry', () => {

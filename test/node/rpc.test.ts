@@ -207,6 +207,20 @@ describe('the Keys entrypoint', () => {
     for (const method of ['get', 'update', 'rotate', 'revoke']) {
       expect(await call('KEYS', method, [key.id], {}), method).toMatchObject(refusedWith('invalid_request'));
     }
+    const expiresAt = new Date(Date.now() + 11 * 365 * 86_400_000).toISOString();
+    for (const refused of [
+      call('KEYS', 'create', { name: 'long', userId: 'ada', scopes: [], expiresAt }),
+      call('KEYS', 'update', key.id, { expiresAt }),
+      call('KEYS', 'rotate', key.id, { expiresAt }),
+    ]) {
+      expect(await refused).toMatchObject({
+        value: {
+          error: {
+            errors: [{ path: expect.stringMatching(/expiresAt$/), message: 'must be at most ten years off' }],
+          },
+        },
+      });
+    }
     const admin = await root('POST', '/v1/service-accounts', { name: crypto.randomUUID(), role: 'admin' });
     expect(await call('KEYS', 'create', { name: 'key', serviceAccountId: admin['id'] })).toMatchObject(
       refusedWith('cannot_grant'),

@@ -349,6 +349,61 @@ test('a change of an account writes as many rows, however many keys it has', asy
   expect(await written(lonely.id)).toBe(await written(other.id));
 });
 
+/** A new account with so many keys, each a copy of one. */
+async function accountWith(count: number): Promise<string> {
+  const { key } = await service.key();
+  const row = await env.DB.prepare('SELECT * FROM api_keys WHERE id = ?').bind(key.id).first();
+  const columns = Object.keys(row ?? {});
+  const tag = key.id.slice(-8);
+  const changed: Record<string, string> = {
+    id: `'key_2${tag}' || printf('%015d', i)`,
+    digest: `'${crypto.randomUUID()}' || printf('%028d', i)`,
+    name: "'name ' || i",
+  };
+  await env.DB.prepare(
+    `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count - 1})
+     INSERT INTO api_keys (${columns.join(', ')})
+     SELECT ${columns.map((column) => changed[column] ?? column).join(', ')} FROM api_keys, n WHERE id = ?`,
+  )
+    .bind(key.id)
+    .run();
+  return key.serviceAccountId;
+}
+
+test('whether a name is free is seen by one row, however many keys the account has', async () => {
+  const mint = (serviceAccountId: string) =>
+    service.ioOf(async () => {
+      const path = `/compat/factory/api/v0/service-accounts/${serviceAccountId}/api-keys`;
+      expect((await service.call('POST', path, { body: { name: crypto.randomUUID() } })).status).toBe(201);
+    });
+  const [lonely, populous] = [await accountWith(2), await accountWith(2_000)];
+  expect(rowsRead(await mint(populous))).toBe(rowsRead(await mint(lonely)));
+});
+
+test('an offset costs the rows that it passes over, and a format may ask for no more than ten thousand', async () => {
+  const page = (query: string) =>
+    service.ioOf(async () => {
+      const { status, body } = await service.call('GET', `/compat/b3os/v1/api-keys?${query}`);
+      expect(status).toBe(200);
+      expect(body.data).toMatchObject({ items: expect.any(Array), hasMore: true });
+    });
+  const first = rowsRead(await page('limit=10'));
+  expect(rowsRead(await page('limit=10&offset=1000')) - first).toBeLessThanOrEqual(3 * 1_000);
+  expect((await service.call('GET', '/compat/b3os/v1/api-keys?offset=10001')).status).toBe(400);
+});
+
+test('a list without pages is read a thousand keys at a time, ten thousand at most', async () => {
+  const populous = await accountWith(10_500);
+  const io = await service.ioOf(async () => {
+    const path = `/compat/factory/api/v0/service-accounts/${populous}/api-keys`;
+    const { body } = await service.call('GET', path);
+    expect(body.apiKeys).toHaveLength(10_000);
+    const ids: string[] = body.apiKeys.map(({ id }: { id: string }) => id);
+    expect(ids).toEqual([...new Set(ids)].toSorted().toReversed());
+  });
+  expect(io.d1.length).toBeLessThanOrEqual(1 + 2 * 10);
+});
+
 describe('a page far down a list', () => {
   test('reads no more rows than the first', async () => {
     const cursor = btoa(`key_1${'0'.repeat(20)}100`).replaceAll('=', '');
