@@ -69,7 +69,7 @@ export function createApp({
   const managed = manage(callers, uses, clock);
   const app = new Hono<AppEnv>()
     .use(origin(platform, rootKeys))
-    .use(speaking)
+    .use('/compat/*', speaking)
     .route('/health', health(probes, rootKeys, floods, clock))
     .route('/.well-known', wellKnown())
     .route('/openapi.json', openapi())
@@ -98,7 +98,7 @@ const NO_ROOT = new RootKeys(undefined, undefined);
 export function createMisconfiguredApp(faults: readonly Fault[], platform: Platform) {
   return new Hono<AppEnv>()
     .use(origin(platform, NO_ROOT))
-    .use(speaking)
+    .use('/compat/*', speaking)
     .all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
 }
 

@@ -4,7 +4,7 @@ import { describe, type Description, type HttpRefusal } from '../contract/descri
 import type { Fault, Refusal } from '../core/refusal.ts';
 import type { CallerHeaders } from '../http/caller.ts';
 import type { ManagementEnv } from '../http/env.ts';
-import type { RefusalWriter } from '../http/problem.ts';
+import type { RefusalWriter } from '../http/refusal_writer.ts';
 import type { Accounts } from '../keyring/accounts.ts';
 import type { Enrolments } from '../keyring/enrolments.ts';
 import type { Keys } from '../keyring/keys.ts';

@@ -1,7 +1,7 @@
 import type { Origin } from '../core/audit.ts';
 import type { Caller, Principal } from '../core/caller.ts';
 import type { Platform } from '../core/platform.ts';
-import type { RefusalWriter } from './problem.ts';
+import type { RefusalWriter } from './refusal_writer.ts';
 
 /** What handlers find on the context. */
 export interface AppEnv {

@@ -7,7 +7,7 @@ import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, holdsSecret } from '../core/secret.ts';
 import { userAgentOf } from '../core/user_agent.ts';
 import type { AppEnv } from './env.ts';
-import { contractWriter } from './problem.ts';
+import { contractWriter } from './refusal_writer.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 

@@ -1,30 +1,10 @@
 import type { Context } from 'hono';
 
-import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
-import { problemResource } from '../contract/resources.ts';
+import { describe, type HttpRefusal } from '../contract/describe.ts';
 import type { Refusal } from '../core/refusal.ts';
 import type { AppEnv } from './env.ts';
 
-/** A refusal as it goes over the wire, but for the headers that HTTP itself asks for. */
-export interface WrittenRefusal extends Pick<Description, 'status'> {
-  readonly mediaType: string;
-  readonly body: object;
-}
-
-/** How refusals are written below some path. */
-export type RefusalWriter = (refusal: Refusal | HttpRefusal, requestId: string) => WrittenRefusal;
-
-/** The contract's own way. */
-export const contractWriter: RefusalWriter = (refusal, requestId) => {
-  const description = describe(refusal);
-  return {
-    status: description.status,
-    mediaType: 'application/problem+json',
-    body: problemResource(description, requestId),
-  };
-};
-
-/** The answer to what is refused. */
+/** The answer to what is refused, in the way of its path. */
 export function problem<Env extends AppEnv>(c: Context<Env>, refusal: Refusal | HttpRefusal): Response {
   const { requestId } = c.get('origin');
   if (refusal.kind === 'invalid_credential') {
