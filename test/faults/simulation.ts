@@ -379,12 +379,13 @@ class Run {
   ): void {
     this.#mutate(
       isolate,
-      `rotate key ${this.#keys.indexOf(key)}${untilFirstUse ? ' until first use' : ''}, grace ${gracePeriod}`,
+      `rotate key ${this.#keys.indexOf(key)}${untilFirstUse ? ' until first use' : ''}, grace ${gracePeriod ?? 'none'}`,
       {
         on: key,
         act: ({ services }, caller) =>
           services.rotations.rotate(caller, { id: key.id }, { gracePeriod, untilFirstUse }),
-        holds: ({ rotated_to: successor }) => successor !== null,
+        holds: ({ rotated_to: successor, revoked }) =>
+          successor !== null && (gracePeriod !== null || revoked === 1),
         isEnding: true,
         note: ({ key: { id, organizationId }, secret }) => {
           this.#keys.push({ id, organizationId, secret });

@@ -97,7 +97,7 @@ const step = fc.oneof(
       do: fc.constant('rotate'),
       ...common,
       key,
-      gracePeriod: fc.constantFrom('0s', '60s', '10m'),
+      gracePeriod: fc.constantFrom('0s', '60s', '10m', null),
       untilFirstUse: fc.boolean(),
     }),
   },
