@@ -187,7 +187,9 @@ export class Oracle {
     });
     for (const id of ids) {
       const seen = this.#during(id, askedAt, now);
-      if (!seen.some(({ facts }) => facts !== null && holds(facts))) {
+      // What was made meanwhile may have come after it.
+      const isNewer = id !== changedId && seen[0]?.facts === null;
+      if (!isNewer && !seen.some(({ facts }) => facts !== null && holds(facts))) {
         this.violate(`${requestId} was acknowledged, and is lost`);
       }
     }
