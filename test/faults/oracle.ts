@@ -270,7 +270,7 @@ export class Oracle {
     if (!codes.includes(code) && !isFree) {
       this.violate(`${told}, where ${[...new Set(codes)].join(' or ')} would have been true`);
     }
-    if (code === 'VALID') this.#noteUse(asked);
+    if (code === 'VALID') this.#noteUse(asked, verdict);
     this.#judgeService(asked, verdict);
   }
 
@@ -294,13 +294,14 @@ export class Oracle {
   }
 
   /** A successor's first use ends its predecessor, within the bound. */
-  #noteUse({ isolate, keyId }: Asked): void {
+  #noteUse({ isolate, keyId }: Asked, { isDegraded }: Verdict): void {
     const now = this.#world.now;
     const facts = this.#versions.get(keyId)?.at(-1)?.facts;
     const superseded = facts?.supersedes;
     if (superseded && !this.#firstUse.has(superseded)) this.#firstUse.set(superseded, { at: now, isolate });
     const use = this.#firstUse.get(keyId);
-    if (use === undefined || this.#restoredAt < Infinity) return;
+    // An edge that is cut off says that it is outside of the bound.
+    if (use === undefined || isDegraded || this.#restoredAt < Infinity) return;
     const isHindered = !use.isolate.isAlive || use.isolate.troubledUntil >= use.at;
     if (!isHindered && now > use.at + SUCCESSION_MS + this.#boundMs) {
       this.violate('a key passes, though its successor was used long ago');
