@@ -12,6 +12,7 @@ import { parseKeyId } from '../core/id.ts';
 import { KEY_STATUSES } from '../core/records.ts';
 import { ENVIRONMENTS } from '../core/secret.ts';
 import {
+  anyUserId,
   cursor,
   description,
   duration,
@@ -132,7 +133,7 @@ export const accountKeyQuery = z.strictObject({ ...filters, ...page });
 /** GET /v1/api-keys */
 export const keyQuery = z.strictObject({
   serviceAccountId: serviceAccountId.optional(),
-  userId: userId.optional(),
+  userId: anyUserId.optional(),
   ...filters,
   ...page,
 });

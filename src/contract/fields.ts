@@ -46,11 +46,12 @@ export function text(minLength: number, maxLength: number) {
 export const name = text(1, MAX_NAME_LENGTH);
 export const description = text(0, MAX_DESCRIPTION_LENGTH).nullable();
 
-export const userId = z
-  .string()
-  .regex(new RegExp(`^[\\x20-\\x7e]{1,${MAX_USER_ID_LENGTH}}$`), {
-    error: `must have 1 to ${MAX_USER_ID_LENGTH} printable ASCII characters`,
-  })
+/** What a key may be looked for by: one that a wire format made for an account has that account's id. */
+export const anyUserId = z.string().regex(new RegExp(`^[\\x20-\\x7e]{1,${MAX_USER_ID_LENGTH}}$`), {
+  error: `must have 1 to ${MAX_USER_ID_LENGTH} printable ASCII characters`,
+});
+
+export const userId = anyUserId
   .refine((value) => !isPrincipal(value), {
     error: 'must not be root, system or an id that Mintmark gives',
   })

@@ -2,7 +2,7 @@
 export interface PageRequest<Id> {
   readonly before: Id | null;
   readonly limit: number;
-  /** How many items after `before` are passed over first; none unless said. Each costs a row that is read. */
+  /** How many items after `before` are passed over first; none unless said. They are read for nothing. */
   readonly offset?: number | undefined;
 }
 

@@ -7,7 +7,7 @@ import { timestampOf } from '../contract/resources.ts';
 import { MAX_OFFSET } from '../core/constants.ts';
 import { tenYearFault } from '../core/expiry.ts';
 import { accountStatus, type LastUse, type ServiceAccount, type ApiKey } from '../core/records.ts';
-import { accept, type Refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
 import type { Scope } from '../core/scope.ts';
 import { answer, answerChange } from '../http/answer.ts';
 import { readBody } from '../http/body.ts';
@@ -15,7 +15,7 @@ import type { ManagementEnv } from '../http/env.ts';
 import { json, query } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
 import type { NewKey, Owner } from '../keyring/keys.ts';
-import { usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, usually, type Dialect, type Told } from './dialect.ts';
 
 const newAccount = z.object({ name, permissions: scopes, description: description.optional() });
 const accountPatch = z.object({
@@ -38,6 +38,9 @@ const newKeyBy = (clock: () => number) =>
     serviceAccountId: z.string().nullish(),
   });
 
+/** The keyring's fields by the names here. */
+const NAMES = new Map([['scopes', 'scope']]);
+
 const OFFSET_RULE = `must be a whole number from 0 to ${MAX_OFFSET}`;
 const page = z.object({
   limit,
@@ -55,7 +58,7 @@ export const b3os: Dialect = {
   basePath: '/v1',
   caller: {
     credential: { Authorization: ['bearer'] },
-    organization: (request) => accept(request.header('X-Org-ID') ?? null),
+    organizations: (request) => [request.header('X-Org-ID') ?? ''].filter((id) => id !== ''),
   },
   writeRefusal: (refusal, requestId) => {
     const { status, message } = told(refusal);
@@ -75,7 +78,9 @@ export const b3os: Dialect = {
             ? [{ account: { id: serviceAccountId } }, isReader ? isRead : null]
             : [{ userId: caller.actor.id }, isReader ? ['read'] : ['read', 'write']];
         const minted = await keys.mint(caller, owner, { ...input, expiresAt, scopes: held });
-        return answerChange(c, minted, ({ key, secret }) => success(c, { ...keyOf(key, null), key: secret }));
+        return answerChange(c, inNames(minted, NAMES), ({ key, secret }) =>
+          success(c, { ...keyOf(key, null), key: secret }),
+        );
       })
       .get('/api-keys', query(page), async (c) => {
         const { limit: most, offset } = c.req.valid('query');
@@ -190,7 +195,6 @@ function told(refusal: Refusal | HttpRefusal): Told {
         ? { status: 403, message: 'The credential is not of this organization.' }
         : usually(refusal);
     case 'invalid':
-      return usually(refusal, { scopes: 'scope' });
     case 'multiple_credentials':
     case 'invalid_json':
     case 'quota_exceeded':

@@ -7,18 +7,15 @@ import { description, duration, name } from '../contract/fields.ts';
 import { timestampOf } from '../contract/resources.ts';
 import { roleWithin } from '../core/authority.ts';
 import { durationOf, parseDuration } from '../core/expiry.ts';
-import type { KeyId, ServiceAccountId } from '../core/id.ts';
-import type { PageRequest } from '../core/page.ts';
 import type { ApiKey, ServiceAccount } from '../core/records.ts';
-import { accept, refuse, type Refusal } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
 import type { Secret } from '../core/secret.ts';
 import { answer, answerChange } from '../http/answer.ts';
 import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json } from '../http/input.ts';
-import { usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, usually, type Dialect, type Told } from './dialect.ts';
 import { REASON_PHRASES } from './reason_phrases.ts';
-import { unpaged } from './unpaged.ts';
 
 const newAccount = z.object({ name, description: description.optional() });
 const accountPatch = z.object({ name: name.nullish(), description: description.optional() });
@@ -27,6 +24,12 @@ const newKey = z.object({ name: name.nullish(), expires_in: duration.nullish() }
 /** What only Blaxel says of a key: an expiry as it was written, and which key is an account's `client_secret`. */
 const kept = z.object({ expires_in: z.string().optional(), is_client_secret: z.boolean().optional() });
 const keptOf = ({ vendor }: ApiKey): z.output<typeof kept> => kept.safeParse(vendor?.['blaxel']).data ?? {};
+
+/** The keyring's fields by the names here. */
+const NAMES = new Map([
+  ['expiresAt', 'expires_in'],
+  ['expiresIn', 'expires_in'],
+]);
 
 const CLIENT_SECRET = 'client_secret';
 
@@ -38,17 +41,11 @@ export const blaxel: Dialect = {
   basePath: '/v0',
   caller: {
     credential: { Authorization: ['bearer'], 'X-Blaxel-Authorization': ['bearer'] },
-    organization: (request) => {
-      // The SDKs send an empty header where no workspace is set.
-      const named = new Set([request.header('X-Blaxel-Workspace'), ...(request.queries('workspace') ?? [])]);
-      const [workspace = null, another] = [...named].filter((value) => value !== undefined && value !== '');
-      return another === undefined
-        ? accept(workspace)
-        : refuse({
-            kind: 'invalid',
-            faults: [{ path: 'workspace', message: 'is named twice, and differently' }],
-          });
-    },
+    // The SDKs send an empty header where no workspace is set.
+    organizations: (request) =>
+      [request.header('X-Blaxel-Workspace') ?? '', ...(request.queries('workspace') ?? [])].filter(
+        (workspace) => workspace !== '',
+      ),
   },
   writeRefusal: (refusal) => {
     const { status, message } = told(refusal);
@@ -62,10 +59,7 @@ export const blaxel: Dialect = {
     new Hono<ManagementEnv>()
       .use(manage, versioned)
       .get('/service_accounts', async (c) => {
-        const listed = await unpaged((request: PageRequest<ServiceAccountId>) =>
-          accounts.list(c.get('caller'), request),
-        );
-        return answer(c, listed, (all) => c.json(all.map(accountOf)));
+        return answer(c, await accounts.all(c.get('caller'), accountOf), (all) => c.json(all));
       })
       .post('/service_accounts', readBody, json(newAccount), async (c) => {
         const caller = c.get('caller');
@@ -93,12 +87,10 @@ export const blaxel: Dialect = {
       })
       .get('/service_accounts/:clientId/api_keys', async (c) => {
         const account = { id: c.req.param('clientId') };
-        const listed = await unpaged((request: PageRequest<KeyId>) =>
-          keys.listOfAccount(c.get('caller'), account, { status: 'active' }, request),
+        const listed = await keys.allOfAccount(c.get('caller'), account, { status: 'active' }, ({ key }) =>
+          keptOf(key).is_client_secret === true ? null : keyOf(key),
         );
-        return answer(c, listed, (all) =>
-          c.json(all.filter(({ key }) => keptOf(key).is_client_secret !== true).map(({ key }) => keyOf(key))),
-        );
+        return answer(c, listed, (all) => c.json(all.filter((key) => key !== null)));
       })
       .post('/service_accounts/:clientId/api_keys', readBody, json(newKey), async (c) => {
         const { name: keyName, expires_in: written } = c.req.valid('json');
@@ -112,7 +104,7 @@ export const blaxel: Dialect = {
             vendor: expiresIn === undefined ? undefined : { blaxel: { expires_in: expiresIn } },
           },
         );
-        return answerChange(c, minted, ({ key, secret }) => c.json(keyOf(key, secret)));
+        return answerChange(c, inNames(minted, NAMES), ({ key, secret }) => c.json(keyOf(key, secret)));
       })
       .delete('/service_accounts/:clientId/api_keys/:apiKeyId', async (c) => {
         const ref = { id: c.req.param('apiKeyId'), account: { id: c.req.param('clientId') } };
@@ -174,7 +166,6 @@ function told(refusal: Refusal | HttpRefusal): Told {
         ? { status: 403, message: 'The credential is not of this workspace.' }
         : usually(refusal);
     case 'invalid':
-      return usually(refusal, { expiresAt: 'expires_in', expiresIn: 'expires_in' });
     case 'multiple_credentials':
     case 'invalid_json':
     case 'quota_exceeded':

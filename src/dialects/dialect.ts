@@ -1,7 +1,7 @@
 import type { Hono, MiddlewareHandler } from 'hono';
 
 import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
-import type { Fault, Refusal } from '../core/refusal.ts';
+import { refuse, type Refusal, type Result } from '../core/refusal.ts';
 import type { CallerHeaders } from '../http/caller.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import type { RefusalWriter } from '../http/refusal_writer.ts';
@@ -39,19 +39,20 @@ export interface Told {
   readonly message: string;
 }
 
-/** As the contract has it; of what is wrong in a request each field with its rule, by the names that a format has for them. */
-export function usually(refusal: Refusal | HttpRefusal, names: Readonly<Record<string, string>> = {}): Told {
+/** As the contract has it; of what is wrong in a request each field with its rule. */
+export function usually(refusal: Refusal | HttpRefusal): Told {
   const { status, detail } = describe(refusal);
-  const rules = renamed('faults' in refusal ? refusal.faults : [], names).map(
-    ({ path, message }) => `${path === '' ? 'the body' : path} ${message}`,
-  );
+  const faults = 'faults' in refusal ? refusal.faults : [];
+  const rules = faults.map(({ path, message }) => `${path === '' ? 'the body' : path} ${message}`);
   return { status, message: rules.length === 0 ? detail : rules.join('; ') };
 }
 
-/** Faults by the names that a format has for the keyring's fields; those of a list's items by the list's. */
-export function renamed(faults: readonly Fault[], names: Readonly<Record<string, string>>): Fault[] {
-  return faults.map(({ path, message }) => {
+/** The keyring's faults by the names that a format has for its fields; those of a list's items by the list's. */
+export function inNames<Value>(result: Result<Value>, names: ReadonlyMap<string, string>): Result<Value> {
+  if (result.ok || result.refusal.kind !== 'invalid') return result;
+  const faults = result.refusal.faults.map(({ path, message }) => {
     const [field = ''] = path.split('.', 1);
-    return { path: names[field] ?? path, message };
+    return { path: names.get(field) ?? path, message };
   });
+  return refuse({ kind: 'invalid', faults });
 }

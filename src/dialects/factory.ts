@@ -4,8 +4,6 @@ import * as z from 'zod';
 import type { HttpRefusal } from '../contract/describe.ts';
 import { text } from '../contract/fields.ts';
 import { expiryFault } from '../core/expiry.ts';
-import type { KeyId } from '../core/id.ts';
-import type { PageRequest } from '../core/page.ts';
 import type { ApiKey } from '../core/records.ts';
 import type { Fault, Refusal } from '../core/refusal.ts';
 import type { Secret } from '../core/secret.ts';
@@ -14,11 +12,13 @@ import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json, noBody } from '../http/input.ts';
 import type { KeyRef } from '../keyring/finder.ts';
-import { renamed, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, usually, type Dialect, type Told } from './dialect.ts';
 import { REASON_PHRASES } from './reason_phrases.ts';
-import { unpaged } from './unpaged.ts';
 
 const MAX_GRACE_MINUTES = 10;
+
+/** The keyring's fields by the names here. */
+const NAMES = new Map([['gracePeriod', 'gracePeriodMinutes']]);
 
 const expiresAtBy = (clock: () => number) =>
   z
@@ -70,10 +70,8 @@ export const factory: Dialect = {
       })
       .get('/', async (c) => {
         const account = { id: c.req.param('serviceAccountId') };
-        const listed = await unpaged((request: PageRequest<KeyId>) =>
-          keys.listOfAccount(c.get('caller'), account, {}, request),
-        );
-        return answer(c, listed, (all) => c.json({ apiKeys: all.map(({ key }) => listedOf(key)) }));
+        const listed = await keys.allOfAccount(c.get('caller'), account, {}, ({ key }) => listedOf(key));
+        return answer(c, listed, (apiKeys) => c.json({ apiKeys }));
       })
       .post('/:keyId/revoke', readBody, noBody, async (c) => {
         const revoked = await keys.revoke(c.get('caller'), refOf(c.req.param()), { reason: null });
@@ -86,7 +84,9 @@ export const factory: Dialect = {
           gracePeriod: minutes === 0 ? null : `${minutes}m`,
           isWholeGrace: true,
         });
-        return answerChange(c, rotated, ({ key, secret }) => c.json({ apiKey: mintedOf(key, secret) }));
+        return answerChange(c, inNames(rotated, NAMES), ({ key, secret }) =>
+          c.json({ apiKey: mintedOf(key, secret) }),
+        );
       }),
 };
 
@@ -123,10 +123,8 @@ function told(refusal: Refusal | HttpRefusal): Told & { readonly faults?: readon
     case 'missing_credential':
     case 'invalid_credential':
       return { status: 401, message: 'Send a valid API key as Authorization: Bearer.' };
-    case 'invalid': {
-      const names = { gracePeriod: 'gracePeriodMinutes', expiresIn: 'expiresAt' };
-      return { ...usually(refusal, names), faults: renamed(refusal.faults, names) };
-    }
+    case 'invalid':
+      return { ...usually(refusal), faults: refusal.faults };
     // The document has no other status for what is wrong with a request.
     case 'multiple_credentials':
     case 'invalid_json':

@@ -6,8 +6,6 @@ import { text } from '../contract/fields.ts';
 import { roleWithin } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
 import { expiryFault } from '../core/expiry.ts';
-import type { KeyId, ServiceAccountId } from '../core/id.ts';
-import type { PageRequest } from '../core/page.ts';
 import { keyStatus, type ApiKey, type LastUse, type Role, type ServiceAccount } from '../core/records.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import { answer, answerChange } from '../http/answer.ts';
@@ -16,10 +14,10 @@ import type { ManagementEnv } from '../http/env.ts';
 import { json } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
 import type { Accounts } from '../keyring/accounts.ts';
-import type { KeyRef } from '../keyring/finder.ts';
+import { forbidden } from '../keyring/changes.ts';
+import type { AccountRef, KeyRef } from '../keyring/finder.ts';
 import type { NewAccount } from '../keyring/new_account.ts';
-import { renamed, usually, type Dialect, type Told } from './dialect.ts';
-import { unpaged } from './unpaged.ts';
+import { inNames, usually, type Dialect, type Told } from './dialect.ts';
 
 /** From the strongest down. */
 const PRIVILEGES = ['admin', 'member', 'snapshotter', 'reader'] as const;
@@ -38,6 +36,12 @@ const kept = z.object({ privilege: z.enum(PRIVILEGES) });
 const PAST = 'expires_at cannot be in the past';
 const NEVER = 0;
 const MAX_GRACE_HOURS = 720;
+
+/** The keyring's fields by the names here. */
+const NAMES = new Map([
+  ['expiresAt', 'expires_at'],
+  ['gracePeriod', 'grace_period_hours'],
+]);
 
 const description = text(0, 512);
 const privilege = z.enum(PRIVILEGES);
@@ -77,7 +81,7 @@ export const kosli: Dialect = {
   basePath: '/api/v2',
   caller: {
     credential: { Authorization: ['bearer', 'basic'] },
-    organization: (request) => accept(request.param('org') ?? null),
+    organizations: (request) => [request.param('org') ?? ''],
   },
   writeRefusal: (refusal) => {
     const { status, ...body } = told(refusal);
@@ -90,16 +94,13 @@ export const kosli: Dialect = {
       .post('/', readBody, json(newAccount), async (c) => {
         const caller = c.get('caller');
         const { privilege: asked, ...input } = c.req.valid('json');
-        const held = await mayGive(accounts, caller, asked);
+        const held = await mayGive(accounts, caller, asked, null);
         if (!held.ok) return problem(c, held.refusal);
         const created = await accounts.create(caller, { ...input, ...holding(asked) });
         return answerChange(c, created, (account) => c.json(accountOf(account), 201));
       })
       .get('/', async (c) => {
-        const listed = await unpaged((request: PageRequest<ServiceAccountId>) =>
-          accounts.list(c.get('caller'), request),
-        );
-        return answer(c, listed, (all) => c.json(all.map(accountOf)));
+        return answer(c, await accounts.all(c.get('caller'), accountOf), (all) => c.json(all));
       })
       .get('/:name', async (c) => {
         const found = await accounts.get(c.get('caller'), { name: c.req.param('name') });
@@ -108,13 +109,13 @@ export const kosli: Dialect = {
       .patch('/:name', readBody, json(accountPatch), async (c) => {
         const caller = c.get('caller');
         const { privilege: asked, description: said } = c.req.valid('json');
-        const held = asked === undefined ? accept(null) : await mayGive(accounts, caller, asked);
+        const ref = { name: c.req.param('name') };
+        const held = asked === undefined ? accept(null) : await mayGive(accounts, caller, asked, ref);
         if (!held.ok) return problem(c, held.refusal);
-        const updated = await accounts.update(
-          caller,
-          { name: c.req.param('name') },
-          { description: said, ...(asked === undefined ? {} : holding(asked)) },
-        );
+        const updated = await accounts.update(caller, ref, {
+          description: said,
+          ...(asked === undefined ? {} : holding(asked)),
+        });
         return answerChange(c, updated, (account) => c.json(accountOf(account)));
       })
       .delete('/:name', async (c) => {
@@ -125,14 +126,19 @@ export const kosli: Dialect = {
         const { description: name, expires_at: expiresAt } = c.req.valid('json');
         const owner = { account: { name: c.req.param('name') } };
         const minted = await keys.mint(c.get('caller'), owner, { name, expiresAt });
-        return answerChange(c, minted, ({ key, secret }) => c.json({ ...keyOf(key), key: secret }, 201));
+        return answerChange(c, inNames(minted, NAMES), ({ key, secret }) =>
+          c.json({ ...keyOf(key), key: secret }, 201),
+        );
       })
       .get('/:name/api-keys', async (c) => {
         const account = { name: c.req.param('name') };
-        const listed = await unpaged((request: PageRequest<KeyId>) =>
-          keys.listOfAccount(c.get('caller'), account, { status: 'active' }, request),
+        const listed = await keys.allOfAccount(
+          c.get('caller'),
+          account,
+          { status: 'active' },
+          ({ key, lastUse }) => shownKeyOf(key, lastUse),
         );
-        return answer(c, listed, (all) => c.json(all.map(({ key, lastUse }) => shownKeyOf(key, lastUse))));
+        return answer(c, listed, (all) => c.json(all));
       })
       .get('/:name/api-keys/:id', async (c) => {
         const found = await keys.get(c.get('caller'), refOf(c.req.param()));
@@ -148,7 +154,7 @@ export const kosli: Dialect = {
           gracePeriod: `${hours}h`,
           expiresAt,
         });
-        return answerChange(c, rotated, ({ key, secret, previous }) =>
+        return answerChange(c, inNames(rotated, NAMES), ({ key, secret, previous }) =>
           c.json({ ...keyOf(key), key: secret, grace_period_expires_at: expirySecondsOf(previous.key) }, 201),
         );
       })
@@ -176,14 +182,22 @@ function privilegeOf({ role, vendor }: ServiceAccount): Privilege {
 
 /**
  * Nobody gives a privilege above their own. What a role stands for the keyring holds to; a snapshotter is a reader to it,
- * so that one is judged here.
+ * so that making one, of nothing or of a reader, is judged here.
  */
-async function mayGive(accounts: Accounts, caller: Caller, asked: Privilege): Promise<Result<null>> {
+async function mayGive(
+  accounts: Accounts,
+  caller: Caller,
+  asked: Privilege,
+  to: AccountRef | null,
+): Promise<Result<null>> {
+  const denied = forbidden(caller, 'mintmark:accounts:write');
+  if (denied !== null) return refuse(denied);
   if (asked !== 'snapshotter' || roleWithin(caller.scopes, 'member') === 'member') return accept(null);
-  const own = await accounts.get(caller, { id: caller.actor.id });
-  return own.ok && privilegeOf(own.value) === 'snapshotter'
-    ? accept(null)
-    : refuse({ kind: 'cannot_grant', scopes: [] });
+  for (const ref of [{ id: caller.actor.id }, ...(to === null ? [] : [to])]) {
+    const holder = await accounts.get(caller, ref);
+    if (holder.ok && privilegeOf(holder.value) !== 'reader') return accept(null);
+  }
+  return refuse({ kind: 'cannot_grant', scopes: [] });
 }
 
 function accountOf(account: ServiceAccount) {
@@ -248,7 +262,7 @@ function told(refusal: Refusal | HttpRefusal): Told & { readonly errors?: Readon
     case 'key_expired':
       return { status: 404, message: KEY_NOT_FOUND };
     case 'invalid': {
-      const faults = renamed(refusal.faults, { expiresAt: 'expires_at', gracePeriod: 'grace_period_hours' });
+      const { faults } = refusal;
       return {
         status: 400,
         message: faults.some(({ message }) => message === PAST) ? PAST : 'Input payload validation failed',

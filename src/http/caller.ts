@@ -3,7 +3,7 @@ import { createMiddleware } from 'hono/factory';
 
 import type { Principal } from '../core/caller.ts';
 import { CALLER_JUDGED_MS } from '../core/constants.ts';
-import { accept, type Result } from '../core/refusal.ts';
+import type { Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Uses } from '../verifier/uses.ts';
 import type { Verifier } from '../verifier/verifier.ts';
@@ -17,8 +17,8 @@ const ORGANIZATION = 'Mintmark-Organization';
 export interface CallerHeaders {
   /** The headers that may carry the credential; the contract's unless said. */
   readonly credential?: CredentialHeaders;
-  /** The organization by id or slug, null where none is named; what `Mintmark-Organization` says unless said. */
-  readonly organization?: (request: HonoRequest) => Result<string | null>;
+  /** Organizations that a call names beside `Mintmark-Organization`, by id or slug: all must be the same. */
+  readonly organizations?: (request: HonoRequest) => readonly string[];
 }
 
 const namedOrganization = (request: HonoRequest): string | null => request.header(ORGANIZATION) ?? null;
@@ -28,18 +28,15 @@ export function manage(
   callers: Callers,
   uses: Uses,
   clock: () => number,
-  {
-    credential: carriers,
-    organization = (request) => accept(namedOrganization(request)),
-  }: CallerHeaders = {},
+  { credential: carriers, organizations = () => [] }: CallerHeaders = {},
 ) {
   return createMiddleware<ManagementEnv>(async (c, next) => {
     const credential = readCredential(c.req.raw.headers, carriers);
     if (!credential.ok) return problem(c, credential.refusal);
-    const named = organization(c.req);
-    if (!named.ok) return problem(c, named.refusal);
     const { ip, userAgent } = c.get('origin');
-    const caller = await callers.identify(credential.value, named.value, c.get('origin'));
+    const header = namedOrganization(c.req);
+    const named = [...organizations(c.req), ...(header === null ? [] : [header])];
+    const caller = await callers.identify(credential.value, named, c.get('origin'));
     if (!caller.ok) return problem(c, caller.refusal);
     const { credential: record } = caller.value;
     if (record !== null) uses.note(record, { at: clock(), ip, userAgent });

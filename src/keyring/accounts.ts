@@ -10,6 +10,7 @@ import type { AccountStore } from '../store/accounts.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
 import type { AccountRef, Finder } from './finder.ts';
 import { newAccount, type NewAccount } from './new_account.ts';
+import { unpaged } from './unpaged.ts';
 
 /** Absent: unchanged. Null: cleared. */
 export interface AccountPatch {
@@ -18,7 +19,7 @@ export interface AccountPatch {
   readonly permissions?: readonly Scope[] | undefined;
   readonly role?: Role | null | undefined;
   readonly metadata?: Metadata | null | undefined;
-  /** Replaces what the formats named in it kept. */
+  /** Replaces what the formats named in it kept. Absent: they keep it, unless the role changes that it was said of. */
   readonly vendor?: Vendor | undefined;
 }
 
@@ -70,6 +71,18 @@ export class Accounts {
     return accept(await this.#store.list(caller.organization.id, request));
   }
 
+  /** What `write` makes of each, for formats without pages. */
+  async all<Written>(
+    caller: Caller,
+    write: (account: ServiceAccount) => Written,
+  ): Promise<Result<Written[]>> {
+    const denied = forbidden(caller, 'mintmark:accounts:read');
+    if (denied !== null) return refuse(denied);
+    const read = (request: PageRequest<ServiceAccountId>) =>
+      this.#store.list(caller.organization.id, request);
+    return accept(await unpaged(read, write));
+  }
+
   update(caller: Caller, ref: AccountRef, patch: AccountPatch): Promise<Result<Changed<ServiceAccount>>> {
     return this.#edit(caller, ref, 'update_account', 'service_account.updated', (account) => ({
       ...account,
@@ -78,7 +91,7 @@ export class Accounts {
       permissions: patch.permissions ?? account.permissions,
       role: patch.role === undefined ? account.role : patch.role,
       metadata: patch.metadata === undefined ? account.metadata : (patch.metadata ?? {}),
-      vendor: patch.vendor === undefined ? account.vendor : { ...account.vendor, ...patch.vendor },
+      vendor: vendorAfter(account, patch),
     }));
   }
 
@@ -131,4 +144,9 @@ export class Accounts {
       };
     });
   }
+}
+
+function vendorAfter({ role, vendor }: ServiceAccount, patch: AccountPatch): Vendor | null {
+  if (patch.vendor !== undefined) return { ...vendor, ...patch.vendor };
+  return patch.role === undefined || patch.role === role ? vendor : null;
 }

@@ -40,22 +40,28 @@ export class Callers {
   }
 
   /**
-   * The caller behind a credential, by one D1 query. `organization` is what it named, by id or slug; null: its own, or
-   * the default one for root.
+   * The caller behind a credential, by one D1 query. `organizations` is what it named, each by id or slug, and all must be
+   * the same one; where it named none, it is its own, or the default one for root.
    */
-  async identify(credential: string, organization: string | null, origin: Origin): Promise<Result<Caller>> {
+  async identify(
+    credential: string,
+    organizations: readonly string[],
+    origin: Origin,
+  ): Promise<Result<Caller>> {
     const presented = await presentedBy(credential, origin.ip, this.#rootKeys, this.#floods);
     if (!presented.ok) return presented;
-    if (presented.value.kind === 'root') return this.#root(organization ?? DEFAULT_ORGANIZATION_ID, origin);
+    if (presented.value.kind === 'root') return this.#root(organizations, origin);
     const { digest, asker } = presented.value;
     if (this.#floods.isPaused(asker) && !(await this.#isKnown(digest)))
       return refuse({ kind: 'rate_limited' });
     const record = await this.#keys.record(digest, this.#platform.clock());
     if (record === null) this.#floods.note(asker);
     const caller = this.#holder(record, origin);
-    return caller.ok && !isNamed(caller.value.organization, organization)
-      ? refuse({ kind: 'not_found', what: 'organization' })
-      : caller;
+    if (!caller.ok) return caller;
+    const { organization } = caller.value;
+    return organizations.every((named) => isNamed(organization, named))
+      ? caller
+      : refuse({ kind: 'not_found', what: 'organization' });
   }
 
   /** The caller that a binding's deployer says it is, in an organization named by id or slug. */
@@ -83,11 +89,12 @@ export class Callers {
       : accept({ ...caller, organization });
   }
 
-  async #root(idOrSlug: string, origin: Origin): Promise<Result<Caller>> {
-    const organization = await this.#organizations.find(idOrSlug);
-    return organization === null
-      ? refuse({ kind: 'not_found', what: 'organization' })
-      : accept({ ...rootOf(organization.id), organization, origin });
+  async #root(named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+    const [first = DEFAULT_ORGANIZATION_ID] = named;
+    const organization = await this.#organizations.find(first);
+    return organization !== null && named.every((name) => isNamed(organization, name))
+      ? accept({ ...rootOf(organization.id), organization, origin })
+      : refuse({ kind: 'not_found', what: 'organization' });
   }
 
   #holder(record: KeyRecord | null, origin: Origin): Result<Caller> {

@@ -18,6 +18,7 @@ import type { KeyFilter, KeyStore, ShownKey } from '../store/keys.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
 import { KEY_NOT_FOUND, type AccountRef, type Finder, type KeyRef } from './finder.ts';
 import type { KeyMaker, MintedKey } from './new_key.ts';
+import { unpaged } from './unpaged.ts';
 
 export type { ShownKey };
 
@@ -165,6 +166,23 @@ export class Keys {
     return account.ok
       ? this.list(caller, { ...filter, serviceAccountId: account.value.id }, request)
       : account;
+  }
+
+  /** What `write` makes of each key of an account, for formats without pages. */
+  async allOfAccount<Written>(
+    caller: Caller,
+    ref: AccountRef,
+    filter: KeyFilter,
+    write: (shown: ShownKey) => Written,
+  ): Promise<Result<Written[]>> {
+    const denied = forbidden(caller, 'mintmark:keys:read');
+    if (denied !== null) return refuse(denied);
+    const account = await this.#finder.account(caller.organization.id, ref);
+    if (!account.ok) return account;
+    const owned = { ...filter, serviceAccountId: account.value.id };
+    const read = (request: PageRequest<KeyId>) =>
+      this.#store.list(caller.organization.id, owned, request, this.#clock());
+    return accept(await unpaged(read, write));
   }
 
   update(caller: Caller, ref: KeyRef, patch: KeyPatch): Promise<Result<Changed<ShownKey>>> {

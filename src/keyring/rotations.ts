@@ -83,7 +83,10 @@ export class Rotations {
       const previous: ApiKey = {
         ...before,
         rotatedTo: key.id,
-        expiresAt: Math.min(before.expiresAt ?? Infinity, graceEndsAt),
+        expiresAt:
+          request.gracePeriod === null
+            ? before.expiresAt
+            : Math.min(before.expiresAt ?? Infinity, graceEndsAt),
         updatedAt: now,
         updatedBy: actor.id,
       };

@@ -241,6 +241,99 @@ describe('an expiry past the contract’s ten years', () => {
   });
 });
 
+describe('a personal key that an account made for itself', () => {
+  test('is found by the account’s id, and outlives the account', async () => {
+    const { slug } = await service.organization({ personalKeyPermissions: ['read', 'write'] });
+    const headers = { 'Mintmark-Organization': slug };
+    const { body: account } = await service.call('POST', '/v1/service-accounts', {
+      headers,
+      body: { name: 'reporter', role: 'member' },
+    });
+    const minted = await service.call('POST', `/v1/service-accounts/${account.id}/api-keys`, {
+      headers,
+      body: { name: 'a key' },
+    });
+    const { body: own } = await service.call('POST', '/compat/b3os/v1/api-keys', {
+      credential: minted.body.secret,
+      body: { name: 'own', scope: 'read-write' },
+    });
+    expect(own.data).toMatchObject({ userId: account.id, scope: 'read-write' });
+    await service.call('DELETE', `/v1/service-accounts/${account.id}`, { headers });
+    const whoami = await service.call('GET', '/v1/whoami', { credential: own.data.key });
+    expect(whoami.body).toMatchObject({ type: 'user', id: account.id, scopes: ['read', 'write'] });
+    const { body: found } = await service.call('GET', `/v1/api-keys?userId=${account.id}`, { headers });
+    expect(found.data).toMatchObject([{ id: own.data.id }]);
+  });
+});
+
+describe('the organizations that a call names', () => {
+  test.each([
+    ['Blaxel', '/compat/blaxel/v0/service_accounts', 'X-Blaxel-Workspace'],
+    ['B3OS', '/compat/b3os/v1/service-accounts', 'X-Org-ID'],
+  ])('at %s must all be one, by whatever names', async (_, path, header) => {
+    const [one, other] = [await service.organization(), await service.organization()];
+    const statusOf = async (headers: Record<string, string>) =>
+      (await service.call('GET', path, { headers })).status;
+    expect(await statusOf({ [header]: one.id, 'Mintmark-Organization': one.slug })).toBe(200);
+    expect(await statusOf({ [header]: one.slug, 'Mintmark-Organization': other.slug })).toBe(403);
+    expect(await statusOf({ [header]: '', 'Mintmark-Organization': other.slug })).toBe(200);
+    expect(await statusOf({ 'Mintmark-Organization': 'nowhere' })).toBe(403);
+  });
+
+  test('are where root’s call goes', async () => {
+    const { slug } = await service.organization();
+    const headers = { 'Mintmark-Organization': slug };
+    await service.call('POST', BLAXEL, { headers, body: { name: 'theirs' } });
+    const listed = await service.call('GET', BLAXEL, { headers: { 'X-Blaxel-Workspace': slug } });
+    expect(listed.body).toMatchObject([{ name: 'theirs' }]);
+  });
+});
+
+describe('a Kosli snapshotter', () => {
+  const ACCOUNTS = '/compat/kosli/api/v2/service-accounts/default';
+  const make = async (privilege: string, credential?: string) => {
+    const name = `account-${crypto.randomUUID()}`;
+    const answer = await service.call('POST', ACCOUNTS, {
+      body: { name, privilege },
+      ...(credential === undefined ? {} : { credential }),
+    });
+    return { ...answer, name };
+  };
+
+  test('is made of nothing or of a reader by a member at least, and of more by whoever may write', async () => {
+    const writer = (
+      await service.key({}, { permissions: ['mintmark:accounts:write', 'mintmark:accounts:read'] })
+    ).secret;
+    const member = (await service.key({}, { role: 'member', permissions: ['mintmark:accounts:write'] }))
+      .secret;
+    const patch = async (name: string, credential: string) =>
+      (await service.call('PATCH', `${ACCOUNTS}/${name}`, { credential, body: { privilege: 'snapshotter' } }))
+        .status;
+    expect((await make('snapshotter', writer)).status).toBe(403);
+    expect((await make('snapshotter', member)).status).toBe(201);
+    const [reader, admin, same] = [await make('reader'), await make('admin'), await make('snapshotter')];
+    expect(await patch(reader.name, writer)).toBe(403);
+    expect(await patch(admin.name, writer)).toBe(200);
+    expect(await patch(same.name, writer)).toBe(200);
+    expect(await patch(reader.name, member)).toBe(200);
+  });
+
+  test('is none any more once its role was changed elsewhere', async () => {
+    const { name } = await make('snapshotter');
+    const { body } = await service.call('GET', '/v1/service-accounts?limit=100');
+    const { id } = body.data.find((account: { name: string }) => account.name === name);
+    for (const role of ['admin', 'reader'])
+      await service.call('PATCH', `/v1/service-accounts/${id}`, { body: { role } });
+    expect((await service.call('GET', `${ACCOUNTS}/${name}`)).body.privilege).toBe('reader');
+  });
+
+  test('is asked of who may not write with the challenge that says what is missing', async () => {
+    const { secret } = await service.key({ scopes: [] });
+    const answer = await make('snapshotter', secret);
+    expect(answer.headers.get('WWW-Authenticate')).toContain('scope="mintmark:accounts:write"');
+  });
+});
+
 describe('what a format keeps of a record', () => {
   test('is in no verdict, no other format’s answer and no metadata, and goes on with a successor', async () => {
     const { body: account } = await service.call('POST', BLAXEL, { body: { name: crypto.randomUUID() } });

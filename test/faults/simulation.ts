@@ -174,7 +174,9 @@ class Run {
     const made: Genesis[] = [];
     const build = async (): Promise<void> => {
       const root = async (named: string | null) =>
-        value(await isolate.services.callers.identify(ROOT_KEY, named, this.#origin()));
+        value(
+          await isolate.services.callers.identify(ROOT_KEY, named === null ? [] : [named], this.#origin()),
+        );
       const ours = await root(null);
       const { id: other } = value(await organizations.create(ours, { name: 'Other', slug: 'other' })).value;
       const theirs = await root(other);
@@ -452,7 +454,7 @@ class Run {
     this.#trace(line);
     oracle.onAsked(origin.requestId, name);
     const done = async (): Promise<void> => {
-      const caller = await isolate.services.callers.identify(ROOT_KEY, on.organizationId, origin);
+      const caller = await isolate.services.callers.identify(ROOT_KEY, [on.organizationId], origin);
       const result = caller.ok ? await act(isolate, caller.value) : caller;
       this.#trace(`${line} → ${result.ok ? 'done' : result.refusal.kind}`);
       if (result.ok) {

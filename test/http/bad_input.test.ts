@@ -852,15 +852,9 @@ const BAD_ACCOUNT_IDS = [
   '',
 ];
 
+const UNPRINTABLE_IDS = ['', 'u'.repeat(256), 'usér', '🔑', 'a\u202eb', 'a\0', 'a\n', 'a\u007f'];
 const BAD_USER_IDS = [
-  '',
-  'u'.repeat(256),
-  'usér',
-  '🔑',
-  'a\u202eb',
-  'a\0',
-  'a\n',
-  'a\u007f',
+  ...UNPRINTABLE_IDS,
   // By which records name other principals.
   'root',
   'system',
@@ -1232,7 +1226,7 @@ function queryOf(parameter: Parameter): { good: string; bad: readonly string[] }
     case 'serviceAccountId':
       return { good: UNKNOWN_IDS['service account'], bad: BAD_ACCOUNT_IDS };
     case 'userId':
-      return { good: 'user-1', bad: BAD_USER_IDS };
+      return { good: 'user-1', bad: UNPRINTABLE_IDS };
     case 'search':
       return {
         good: 'a',

@@ -4,6 +4,7 @@ import { createApp, type Services } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { LogEntry, Platform } from '../../src/core/platform.ts';
 import { createServices } from '../../src/services.ts';
+import { conformsToFormat } from '../dialects/conforms.ts';
 import { conforms } from '../openapi/conforms.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';
 import { wrapKv, type KvHooks } from './kv.ts';
@@ -187,7 +188,7 @@ export class TestService {
     };
   }
 
-  /** Every answer is held to what the OpenAPI document says of it. */
+  /** Every answer is held to what the OpenAPI document, or its system's schemas, say of it. */
   async call(method: string, path: string, options: CallOptions = {}): Promise<Answer> {
     const { credential = ROOT_KEY, body, headers = {} } = options;
     const sent = new Headers(headers);
@@ -207,7 +208,7 @@ export class TestService {
       text,
       body: isJson ? JSON.parse(text) : undefined,
     };
-    if (!path.startsWith('/compat/')) conforms(answer, method, path);
+    (path.startsWith('/compat/') ? conformsToFormat : conforms)(answer, method, path);
     return answer;
   }
 
