@@ -35,7 +35,7 @@ const newKeyBy = (clock: () => number) =>
 const rotationBy = (clock: () => number) =>
   z.strictObject({
     expiresAt: expiresAtBy(clock),
-    gracePeriodMinutes: z.int({ error: 'must be a whole number' }).min(0).max(MAX_GRACE_MINUTES).default(0),
+    gracePeriodMinutes: z.int().min(0).max(MAX_GRACE_MINUTES).default(0),
   });
 
 /** Factory, https://docs.factory.ai/api-reference: the keys of service accounts. */

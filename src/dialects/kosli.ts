@@ -71,7 +71,7 @@ const newKeyBy = (clock: () => number) =>
 
 const rotationBy = (clock: () => number) =>
   z.object({
-    grace_period_hours: z.int({ error: 'must be a whole number' }).min(1).max(MAX_GRACE_HOURS).default(24),
+    grace_period_hours: z.int().min(1).max(MAX_GRACE_HOURS).default(24),
     expires_at: expiresAtBy(clock),
   });
 
@@ -266,7 +266,7 @@ function told(refusal: Refusal | HttpRefusal): Told & { readonly errors?: Readon
       return {
         status: 400,
         message: faults.some(({ message }) => message === PAST) ? PAST : 'Input payload validation failed',
-        errors: Object.fromEntries(faults.map(({ path, message }) => [path, message])),
+        errors: Object.fromEntries(faults.map(({ path, message }) => [path === '' ? 'body' : path, message])),
       };
     }
     case 'name_taken':

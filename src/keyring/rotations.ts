@@ -52,7 +52,7 @@ export class Rotations {
       const faults = [
         ...('expiresAt' in expiry ? [] : [expiry]),
         ...(request.isWholeGrace === true && endsWithin(before, now, graceEndsAt)
-          ? [{ path: 'gracePeriod', message: 'the old key expires before the grace period ends' }]
+          ? [{ path: 'gracePeriod', message: 'must not outlast the old key' }]
           : []),
       ];
       if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });

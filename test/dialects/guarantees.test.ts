@@ -16,6 +16,9 @@ const factoryKeys = (accountId: string): string =>
   `/compat/factory/api/v0/service-accounts/${accountId}/api-keys`;
 const kosliKeys = (name: string): string => `/compat/kosli/api/v2/service-accounts/default/${name}/api-keys`;
 
+const statusesOf = (answers: readonly Answer[]): number[] =>
+  answers.map(({ status }) => status).toSorted((one, other) => one - other);
+
 async function actionsBy(request: () => Promise<Answer>): Promise<string[]> {
   const requestId = crypto.randomUUID();
   const call = service.call.bind(service);
@@ -143,7 +146,7 @@ describe('a key’s name at Factory', () => {
   test('that twenty isolates want at once goes to one', async () => {
     const { id } = await service.account();
     const answers = await Promise.all(Array.from({ length: 20 }, () => mint(new TestService(), id)));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, ...Array<number>(19).fill(409)]);
+    expect(statusesOf(answers)).toEqual([201, ...Array<number>(19).fill(409)]);
     expect(answers.find(({ status }) => status === 409)?.body).toEqual({
       detail: 'Another live API key of the service account has this name.',
       status: 409,
@@ -203,7 +206,7 @@ describe('a rotation that revokes at once', () => {
         new TestService().call('POST', `${factoryKeys(key.serviceAccountId)}/${key.id}/rotate`),
       ),
     );
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, ...Array<number>(9).fill(409)]);
+    expect(statusesOf(answers)).toEqual([200, ...Array<number>(9).fill(409)]);
   });
 });
 
@@ -214,7 +217,7 @@ test('ten revocations at once by a format that tells a second one apart: one is 
   const answers = await Promise.all(
     Array.from({ length: 10 }, () => new TestService().call('DELETE', `${kosliKeys(name)}/${key.id}`)),
   );
-  expect(answers.map(({ status }) => status).toSorted()).toEqual([200, ...Array<number>(9).fill(404)]);
+  expect(statusesOf(answers)).toEqual([200, ...Array<number>(9).fill(404)]);
 });
 
 describe('an expiry past the contract’s ten years', () => {
