@@ -490,7 +490,6 @@ export function mistold(format: string, credential: string): Record<string, Reco
     'no credential': 'Bearer',
     'a scheme alone, twice': 'Bearer Bearer',
     'a blank within': `Bearer ${credential} x`,
-    'not ASCII': `Bearer ${credential}é`,
     'a comma': `Bearer ${credential},`,
     quotes: `Bearer "${credential}"`,
     empty: '',
