@@ -174,10 +174,9 @@ function holding(asked: Privilege): Pick<NewAccount, 'role' | 'vendor'> {
   return { role: ROLES[asked], vendor: { kosli: { privilege: asked } } };
 }
 
-/** As it was said here, unless the role has been changed since; without a role, the least. */
+/** As it was said here, else by the role; without one, the least. */
 function privilegeOf({ role, vendor }: ServiceAccount): Privilege {
-  const said = kept.safeParse(vendor?.['kosli']).data?.privilege;
-  return said !== undefined && ROLES[said] === role ? said : (role ?? 'reader');
+  return kept.safeParse(vendor?.['kosli']).data?.privilege ?? role ?? 'reader';
 }
 
 /**

@@ -116,6 +116,23 @@ describe('an account with its first key', () => {
     expect((await service.call('GET', `/v1/service-accounts/${body.client_id}`)).body.role).toBe(role);
   });
 
+  test('is not made a member by who is none any more when it comes to that', async () => {
+    const caller = await service.key(
+      {},
+      { role: 'member', permissions: ['mintmark:accounts:write', 'mintmark:keys:write'] },
+    );
+    service.d1Hooks.beforeBatch = async () => {
+      delete service.d1Hooks.beforeBatch;
+      const path = `/v1/service-accounts/${caller.key.serviceAccountId}`;
+      await new TestService().call('PATCH', path, { body: { role: 'reader' } });
+    };
+    const name = crypto.randomUUID();
+    expect((await enrol({ credential: caller.secret, body: { name } })).status).toBe(403);
+    expect(
+      await env.DB.prepare('SELECT * FROM service_accounts WHERE name = ?').bind(name).first(),
+    ).toBeNull();
+  });
+
   test('counts against the organization, and lives as long as it lets keys live', async () => {
     const { slug } = await service.organization({ maxLiveKeys: 1, maxKeyLifetime: '90d' });
     const headers = { 'X-Blaxel-Workspace': slug };
