@@ -89,8 +89,8 @@ CREATE INDEX api_keys_list ON api_keys (organization_id, id) WHERE deleted_at IS
 CREATE INDEX api_keys_of_account ON api_keys (organization_id, service_account_id, id) WHERE deleted_at IS NULL AND service_account_id IS NOT NULL;
 CREATE INDEX api_keys_of_user ON api_keys (organization_id, user_id, id) WHERE deleted_at IS NULL AND user_id IS NOT NULL;
 
--- The live keys of an account by name, for wire formats in which a name is taken.
-CREATE INDEX api_keys_named ON api_keys (service_account_id, name) WHERE revoked_at IS NULL AND deleted_at IS NULL AND service_account_id IS NOT NULL;
+-- Whether a live key of an account has a name, for wire formats in which names are taken.
+CREATE INDEX api_keys_named ON api_keys (service_account_id, name, expires_at) WHERE revoked_at IS NULL AND deleted_at IS NULL AND service_account_id IS NOT NULL;
 
 -- A key has one successor.
 CREATE UNIQUE INDEX api_keys_successor ON api_keys (rotated_from) WHERE rotated_from IS NOT NULL;

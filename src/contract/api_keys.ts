@@ -51,7 +51,7 @@ const oneExpiry = {
 
 /**
  * Judges a body's expiry by the clock as well, so that an answer names one in the past beside whatever else is wrong,
- * and before the caller's rights are looked at. The keyring judges it again, by what bounds any key.
+ * and before the caller's rights are looked at. The keyring judges it again.
  */
 export function expiringBy<Schema extends z.ZodType>(clock: () => number, schema: Schema): Schema {
   const faultOf = (body: unknown): string | null =>

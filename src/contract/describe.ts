@@ -50,7 +50,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 401,
         code: 'invalid_credential',
         title: 'The credential is not valid',
-        detail: 'It is malformed, unknown, expired, disabled or revoked.',
+        detail: 'The credential is malformed, unknown, expired, disabled or revoked.',
         headers: { 'WWW-Authenticate': `${CHALLENGE}, error="invalid_token"` },
       };
     case 'rate_limited':
@@ -130,7 +130,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 405,
         code: 'method_not_allowed',
         title: 'The path does not have this method',
-        detail: `It has ${refusal.allowed.join(', ')}.`,
+        detail: `The path has ${refusal.allowed.join(', ')}.`,
         headers: { Allow: refusal.allowed.join(', ') },
       };
     case 'name_taken':
@@ -157,7 +157,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 402,
         code: 'quota_exceeded',
         title: 'The organization has all the keys that it may have',
-        detail: `Its maxLiveKeys is ${refusal.maxLiveKeys}. Revoke a key that is not needed, or raise the limit.`,
+        detail: `The organization's maxLiveKeys is ${refusal.maxLiveKeys}. Revoke a key that is not needed, or raise the limit.`,
       };
     case 'default_organization':
       return {
@@ -171,7 +171,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 409,
         code: 'account_disabled',
         title: 'The service account is disabled',
-        detail: 'Enable it before minting or rotating its keys.',
+        detail: 'Enable the service account before minting or rotating its keys.',
       };
     case 'key_revoked':
       return {
@@ -192,14 +192,14 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 409,
         code: 'key_disabled',
         title: 'The key is disabled',
-        detail: 'Enable it before rotating it.',
+        detail: 'Enable the key before rotating it.',
       };
     case 'key_rotated':
       return {
         status: 409,
         code: 'key_rotated',
         title: 'The key was rotated',
-        detail: 'It has a successor already; it can neither be rotated again nor live longer.',
+        detail: 'The key has a successor already; it can neither be rotated again nor live longer.',
       };
     case 'conflict':
       return {

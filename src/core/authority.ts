@@ -15,7 +15,8 @@ const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
   reader: ['mintmark:accounts:read', 'mintmark:keys:read'],
 };
 
-const scopesOf = (role: Role | null): readonly Scope[] => (role === null ? [] : ROLE_SCOPES[role]);
+/** The management scopes that a role stands for. */
+export const roleScopes = (role: Role | null): readonly Scope[] => (role === null ? [] : ROLE_SCOPES[role]);
 
 /** The strongest role, no stronger than `most`, that holds nothing beyond `held`; null: none does. */
 export function roleWithin(held: readonly Scope[], most: Role): Role | null {
@@ -26,7 +27,7 @@ type AccountGrants = Pick<ServiceAccount, 'permissions' | 'role'>;
 
 /** All that an account may do: its permissions, and what its role adds. */
 export function accountScopes(account: AccountGrants): Scope[] {
-  return [...new Set([...account.permissions, ...scopesOf(account.role)])];
+  return [...new Set([...account.permissions, ...roleScopes(account.role)])];
 }
 
 /** The most that a key can do, whoever it belongs to. */
@@ -59,7 +60,9 @@ type AccountState = AccountGrants & Pick<ServiceAccount, 'disabledAt' | 'deleted
 
 /** Permissions and role count each for itself: what one of them repeats would outlive the other's end. */
 function grantsMore(from: AccountGrants, to: AccountGrants): boolean {
-  return !coversAll(from.permissions, to.permissions) || !coversAll(scopesOf(from.role), scopesOf(to.role));
+  return (
+    !coversAll(from.permissions, to.permissions) || !coversAll(roleScopes(from.role), roleScopes(to.role))
+  );
 }
 
 /** Whether `to` holds anything that `from` did not. */

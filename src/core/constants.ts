@@ -72,7 +72,7 @@ export const MAX_PAGE_SIZE = 100;
 export const MAX_ROWS_EXAMINED = 1_000;
 /** Items in the answer of a format that has no pages: some 3 MB of JSON. */
 export const MAX_UNPAGED = 10_000;
-/** Of them read at once: at the contract's bounds some 9 MB, and twenty queries for all, where the free plan has fifty. */
+/** Of them read at once: at the contract's bounds some 9 MB, and forty statements for all, where the free plan has fifty. */
 export const UNPAGED_STEP = 500;
 /** How far into a list a format may ask that pages by an offset, where what is passed over is read for nothing. */
 export const MAX_OFFSET = 10_000;

@@ -28,6 +28,8 @@ export function durationOf(ms: number): string {
 export interface ExpiryRequest {
   readonly expiresAt?: number | null | undefined;
   readonly expiresIn?: string | undefined;
+  /** Up to 2100-01-01, where otherwise ten years are the most. */
+  readonly isFar?: boolean | undefined;
 }
 
 type Resolved =
@@ -35,8 +37,8 @@ type Resolved =
   | { readonly path: 'expiresAt' | 'expiresIn'; readonly message: string };
 
 /**
- * The instant that a request means, judged against `now`, what any key may live to and, from the key's birth on, the
- * organization's longest lifetime (a duration, or null). Times in epoch milliseconds. What breaks a rule comes back with the field and the rule.
+ * The instant that a request means, judged against `now` and, from the key's birth on, the organization's longest
+ * lifetime (a duration, or null). Times in epoch milliseconds. What breaks a rule comes back with the field and the rule.
  */
 export function resolveExpiry(
   request: ExpiryRequest,
@@ -53,10 +55,14 @@ export function resolveExpiry(
   if (maxLifetime !== null) {
     const maxMs = parseDuration(maxLifetime) ?? MAX_LIFETIME_MS;
     if (expiresAt === null || expiresAt > bornAt + maxMs) {
-      return { path, message: `the organization's maxKeyLifetime requires an expiry within ${maxLifetime}` };
+      return {
+        path,
+        message: `must be within ${maxLifetime}, as the organization's maxKeyLifetime requires`,
+      };
     }
   }
-  const message = expiresAt === null ? null : expiryFault(expiresAt, now);
+  const faultOf = request.isFar === true ? expiryFault : tenYearFault;
+  const message = expiresAt === null ? null : faultOf(expiresAt, now);
   return message === null ? { expiresAt } : { path, message };
 }
 
@@ -66,7 +72,7 @@ export function expiryFault(expiresAt: number, now: number): string | null {
   return expiresAt > LATEST_EXPIRY_MS ? 'must be no later than 2100-01-01' : null;
 }
 
-/** The same where ten years are the most that may be asked for. */
+/** The same where ten years are the most. */
 export function tenYearFault(expiresAt: number, now: number): string | null {
   return (
     expiryFault(expiresAt, now) ??

@@ -14,7 +14,6 @@ import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json, query } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
-import type { NewKey, Owner } from '../keyring/keys.ts';
 import { inNames, usually, type Dialect, type Told } from './dialect.ts';
 
 const newAccount = z.object({ name, permissions: scopes, description: description.optional() });
@@ -71,13 +70,20 @@ export const b3os: Dialect = {
         const caller = c.get('caller');
         const { serviceAccountId, scope, expiresAt, ...input } = c.req.valid('json');
         const isReader = scope !== 'read-write';
-        if (typeof serviceAccountId !== 'string' && caller.actor.type === 'root')
-          return problem(c, ROOT_IS_NOBODY);
-        const [owner, held]: [Owner, NewKey['scopes']] =
-          typeof serviceAccountId === 'string'
-            ? [{ account: { id: serviceAccountId } }, isReader ? isRead : null]
-            : [{ userId: caller.actor.id }, isReader ? ['read'] : ['read', 'write']];
-        const minted = await keys.mint(caller, owner, { ...input, expiresAt, scopes: held });
+        const id = serviceAccountId ?? null;
+        if (id === null && caller.actor.type === 'root') return problem(c, ROOT_IS_NOBODY);
+        const minted =
+          id === null
+            ? await keys.mint(
+                caller,
+                { userId: caller.actor.id },
+                { ...input, expiresAt, scopes: isReader ? ['read'] : ['read', 'write'] },
+              )
+            : await keys.mint(
+                caller,
+                { account: { id }, only: isReader ? isRead : undefined },
+                { ...input, expiresAt },
+              );
         return answerChange(c, inNames(minted, NAMES), ({ key, secret }) =>
           success(c, { ...keyOf(key, null), key: secret }),
         );

@@ -90,7 +90,7 @@ export const blaxel: Dialect = {
         const listed = await keys.allOfAccount(c.get('caller'), account, { status: 'active' }, ({ key }) =>
           keptOf(key).is_client_secret === true ? null : keyOf(key),
         );
-        return answer(c, listed, (all) => c.json(all.filter((key) => key !== null)));
+        return answer(c, listed, (all) => c.json(all));
       })
       .post('/service_accounts/:clientId/api_keys', readBody, json(newKey), async (c) => {
         const { name: keyName, expires_in: written } = c.req.valid('json');
@@ -113,7 +113,7 @@ export const blaxel: Dialect = {
       }),
 };
 
-/** `Blaxel-Version` is a date; any will do, as there is one version here. */
+/** `Blaxel-Version` is a date; any will do, as there is one version here. Blaxel writes this one refusal in another way. */
 const versioned = createMiddleware<ManagementEnv>(async (c, next) => {
   const version = c.req.header('Blaxel-Version');
   if (version === undefined || VERSION.safeParse(version).success) return next();
@@ -158,7 +158,7 @@ function told(refusal: Refusal | HttpRefusal): Told {
     case 'invalid_credential':
       return {
         status: 401,
-        message: 'Send an API key as Authorization: Bearer or X-Blaxel-Authorization: Bearer.',
+        message: 'Send a valid API key as Authorization: Bearer or X-Blaxel-Authorization: Bearer.',
       };
     case 'not_found':
       // Whether a foreign workspace exists is not told.

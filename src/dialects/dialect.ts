@@ -2,7 +2,7 @@ import type { Hono, MiddlewareHandler } from 'hono';
 
 import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
 import { refuse, type Refusal, type Result } from '../core/refusal.ts';
-import type { CallerHeaders } from '../http/caller.ts';
+import type { CallerPlaces } from '../http/caller.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import type { RefusalWriter } from '../http/refusal_writer.ts';
 import type { Accounts } from '../keyring/accounts.ts';
@@ -25,7 +25,7 @@ export interface Dialect {
   readonly prefix: `/compat/${string}`;
   readonly basePath: `/${string}`;
   /** How a call says who it is and which organization it means. */
-  readonly caller: CallerHeaders;
+  readonly caller: CallerPlaces;
   readonly writeRefusal: RefusalWriter;
   readonly routes: (
     manage: MiddlewareHandler<ManagementEnv>,
@@ -54,5 +54,7 @@ export function inNames<Value>(result: Result<Value>, names: ReadonlyMap<string,
     const [field = ''] = path.split('.', 1);
     return { path: names.get(field) ?? path, message };
   });
-  return refuse({ kind: 'invalid', faults });
+  // The items of a list may all break one rule.
+  const distinct = new Map(faults.map((fault) => [JSON.stringify(fault), fault]));
+  return refuse({ kind: 'invalid', faults: [...distinct.values()] });
 }

@@ -65,6 +65,7 @@ export const factory: Dialect = {
         const minted = await keys.mint(c.get('caller'), owner, {
           ...c.req.valid('json'),
           isNamedAlone: true,
+          isFar: true,
         });
         return answerChange(c, minted, ({ key, secret }) => c.json({ apiKey: mintedOf(key, secret) }, 201));
       })
@@ -81,6 +82,7 @@ export const factory: Dialect = {
         const { gracePeriodMinutes: minutes, expiresAt } = c.req.valid('json');
         const rotated = await rotations.rotate(c.get('caller'), refOf(c.req.param()), {
           expiresAt,
+          isFar: true,
           gracePeriod: minutes === 0 ? null : `${minutes}m`,
           isWholeGrace: true,
         });

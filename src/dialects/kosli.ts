@@ -3,19 +3,17 @@ import * as z from 'zod';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { text } from '../contract/fields.ts';
-import { roleWithin } from '../core/authority.ts';
-import type { Caller } from '../core/caller.ts';
+import { roleScopes } from '../core/authority.ts';
 import { expiryFault } from '../core/expiry.ts';
 import { keyStatus, type ApiKey, type LastUse, type Role, type ServiceAccount } from '../core/records.ts';
-import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
+import type { Refusal } from '../core/refusal.ts';
+import type { Scope } from '../core/scope.ts';
 import { answer, answerChange } from '../http/answer.ts';
 import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
-import type { Accounts } from '../keyring/accounts.ts';
-import { forbidden } from '../keyring/changes.ts';
-import type { AccountRef, KeyRef } from '../keyring/finder.ts';
+import { KEY_NOT_FOUND, type KeyRef } from '../keyring/finder.ts';
 import type { NewAccount } from '../keyring/new_account.ts';
 import { inNames, usually, type Dialect, type Told } from './dialect.ts';
 
@@ -84,19 +82,21 @@ export const kosli: Dialect = {
     organizations: (request) => [request.param('org') ?? ''],
   },
   writeRefusal: (refusal) => {
-    const { status, ...body } = told(refusal);
-    return { status, mediaType: 'application/json', body };
+    const { status, message, errors } = told(refusal);
+    return {
+      status,
+      mediaType: 'application/json',
+      body: { message, ...(errors === undefined ? {} : { errors }) },
+    };
   },
   routes: (manage, { accounts, keys, rotations, clock }) =>
     new Hono<ManagementEnv>()
       .basePath('/service-accounts/:org')
       .use(manage)
       .post('/', readBody, json(newAccount), async (c) => {
-        const caller = c.get('caller');
         const { privilege: asked, ...input } = c.req.valid('json');
-        const held = await mayGive(accounts, caller, asked, null);
-        if (!held.ok) return problem(c, held.refusal);
-        const created = await accounts.create(caller, { ...input, ...holding(asked) });
+        const grants = grantsOf(asked, 'reader');
+        const created = await accounts.create(c.get('caller'), { ...input, ...holding(asked), grants });
         return answerChange(c, created, (account) => c.json(accountOf(account), 201));
       })
       .get('/', async (c) => {
@@ -107,15 +107,13 @@ export const kosli: Dialect = {
         return answer(c, found, (account) => c.json(accountOf(account)));
       })
       .patch('/:name', readBody, json(accountPatch), async (c) => {
-        const caller = c.get('caller');
         const { privilege: asked, description: said } = c.req.valid('json');
+        const given =
+          asked === undefined
+            ? {}
+            : { ...holding(asked), grants: (before: ServiceAccount) => grantsOf(asked, privilegeOf(before)) };
         const ref = { name: c.req.param('name') };
-        const held = asked === undefined ? accept(null) : await mayGive(accounts, caller, asked, ref);
-        if (!held.ok) return problem(c, held.refusal);
-        const updated = await accounts.update(caller, ref, {
-          description: said,
-          ...(asked === undefined ? {} : holding(asked)),
-        });
+        const updated = await accounts.update(c.get('caller'), ref, { description: said, ...given });
         return answerChange(c, updated, (account) => c.json(accountOf(account)));
       })
       .delete('/:name', async (c) => {
@@ -125,7 +123,7 @@ export const kosli: Dialect = {
       .post('/:name/api-keys', readBody, json(newKeyBy(clock)), async (c) => {
         const { description: name, expires_at: expiresAt } = c.req.valid('json');
         const owner = { account: { name: c.req.param('name') } };
-        const minted = await keys.mint(c.get('caller'), owner, { name, expiresAt });
+        const minted = await keys.mint(c.get('caller'), owner, { name, expiresAt, isFar: true });
         return answerChange(c, inNames(minted, NAMES), ({ key, secret }) =>
           c.json({ ...keyOf(key), key: secret }, 201),
         );
@@ -143,9 +141,7 @@ export const kosli: Dialect = {
       .get('/:name/api-keys/:id', async (c) => {
         const found = await keys.get(c.get('caller'), refOf(c.req.param()));
         return answer(c, found, ({ key, lastUse }) =>
-          keyStatus(key, clock()) === 'active'
-            ? c.json(shownKeyOf(key, lastUse))
-            : problem(c, { kind: 'not_found', what: 'API key' }),
+          keyStatus(key, clock()) === 'active' ? c.json(shownKeyOf(key, lastUse)) : problem(c, KEY_NOT_FOUND),
         );
       })
       .post('/:name/api-keys/:id/rotate', readBody, json(rotationBy(clock)), async (c) => {
@@ -153,6 +149,7 @@ export const kosli: Dialect = {
         const rotated = await rotations.rotate(c.get('caller'), refOf(c.req.param()), {
           gracePeriod: `${hours}h`,
           expiresAt,
+          isFar: true,
         });
         return answerChange(c, inNames(rotated, NAMES), ({ key, secret, previous }) =>
           c.json({ ...keyOf(key), key: secret, grace_period_expires_at: expirySecondsOf(previous.key) }, 201),
@@ -174,29 +171,18 @@ function holding(asked: Privilege): Pick<NewAccount, 'role' | 'vendor'> {
   return { role: ROLES[asked], vendor: { kosli: { privilege: asked } } };
 }
 
-/** As it was said here, else by the role; without one, the least. */
+/** As it was said here, unless the role says otherwise; without one, the least. */
 function privilegeOf({ role, vendor }: ServiceAccount): Privilege {
-  return kept.safeParse(vendor?.['kosli']).data?.privilege ?? role ?? 'reader';
+  const said = kept.safeParse(vendor?.['kosli']).data?.privilege;
+  return said !== undefined && ROLES[said] === role ? said : (role ?? 'reader');
 }
 
 /**
- * Nobody gives a privilege above their own. What a role stands for the keyring holds to; a snapshotter is a reader to it,
- * so that making one, of nothing or of a reader, is judged here.
+ * Nobody gives a privilege above their own. What a role stands for the keyring holds to; a snapshotter is a reader to it, so
+ * making one of a reader asks for what stands above it.
  */
-async function mayGive(
-  accounts: Accounts,
-  caller: Caller,
-  asked: Privilege,
-  to: AccountRef | null,
-): Promise<Result<null>> {
-  const denied = forbidden(caller, 'mintmark:accounts:write');
-  if (denied !== null) return refuse(denied);
-  if (asked !== 'snapshotter' || roleWithin(caller.scopes, 'member') === 'member') return accept(null);
-  for (const ref of [{ id: caller.actor.id }, ...(to === null ? [] : [to])]) {
-    const holder = await accounts.get(caller, ref);
-    if (holder.ok && privilegeOf(holder.value) !== 'reader') return accept(null);
-  }
-  return refuse({ kind: 'cannot_grant', scopes: [] });
+function grantsOf(asked: Privilege, from: Privilege): readonly Scope[] {
+  return asked === 'snapshotter' && from === 'reader' ? roleScopes('member') : [];
 }
 
 function accountOf(account: ServiceAccount) {
@@ -227,7 +213,7 @@ const expirySecondsOf = ({ expiresAt }: ApiKey): number =>
   expiresAt === null ? NEVER : Math.floor(expiresAt / 1_000);
 
 const FORBIDDEN = "You don't have permission to access this resource";
-const KEY_NOT_FOUND = 'API key not found';
+const NO_SUCH_KEY = 'API key not found';
 
 type NotFound = Extract<Refusal, { kind: 'not_found' }>;
 
@@ -239,7 +225,7 @@ function notFound(what: NotFound['what']): Told {
     case 'service account':
       return { status: 404, message: 'Service account not found' };
     case 'API key':
-      return { status: 404, message: KEY_NOT_FOUND };
+      return { status: 404, message: NO_SUCH_KEY };
   }
 }
 
@@ -259,7 +245,7 @@ function told(refusal: Refusal | HttpRefusal): Told & { readonly errors?: Readon
       return notFound(refusal.what);
     case 'key_revoked':
     case 'key_expired':
-      return { status: 404, message: KEY_NOT_FOUND };
+      return { status: 404, message: NO_SUCH_KEY };
     case 'invalid': {
       const { faults } = refusal;
       return {

@@ -14,7 +14,7 @@ import { problem } from './problem.ts';
 const ORGANIZATION = 'Mintmark-Organization';
 
 /** Where a call says who it is and which organization it means. */
-export interface CallerHeaders {
+export interface CallerPlaces {
   /** The headers that may carry the credential; the contract's unless said. */
   readonly credential?: CredentialHeaders;
   /** Organizations that a call names beside `Mintmark-Organization`, by id or slug: all must be the same. */
@@ -28,7 +28,7 @@ export function manage(
   callers: Callers,
   uses: Uses,
   clock: () => number,
-  { credential: carriers, organizations = () => [] }: CallerHeaders = {},
+  { credential: carriers, organizations = () => [] }: CallerPlaces = {},
 ) {
   return createMiddleware<ManagementEnv>(async (c, next) => {
     const credential = readCredential(c.req.raw.headers, carriers);

@@ -19,8 +19,10 @@ export interface AccountPatch {
   readonly permissions?: readonly Scope[] | undefined;
   readonly role?: Role | null | undefined;
   readonly metadata?: Metadata | null | undefined;
-  /** Replaces what the formats named in it kept. Absent: they keep it, unless the role changes that it was said of. */
+  /** Replaces what the formats named in it keep. */
   readonly vendor?: Vendor | undefined;
+  /** Management scopes that who asks must hold beside those that are given, judged by the account as it is. */
+  readonly grants?: ((before: ServiceAccount) => readonly Scope[]) | undefined;
 }
 
 /** Service accounts of the caller's organization. Reading needs `mintmark:accounts:read`, all else `…:write`. */
@@ -49,7 +51,7 @@ export class Accounts {
             before: null,
           },
         ],
-        grants: grantedByAccount(account),
+        grants: [...grantedByAccount(account), ...(input.grants ?? [])],
         grantedTo: { type: 'organization', id: organization.id },
         weakens: false,
         value: account,
@@ -74,7 +76,7 @@ export class Accounts {
   /** What `write` makes of each, for formats without pages. */
   async all<Written>(
     caller: Caller,
-    write: (account: ServiceAccount) => Written,
+    write: (account: ServiceAccount) => Written | null,
   ): Promise<Result<Written[]>> {
     const denied = forbidden(caller, 'mintmark:accounts:read');
     if (denied !== null) return refuse(denied);
@@ -84,15 +86,16 @@ export class Accounts {
   }
 
   update(caller: Caller, ref: AccountRef, patch: AccountPatch): Promise<Result<Changed<ServiceAccount>>> {
-    return this.#edit(caller, ref, 'update_account', 'service_account.updated', (account) => ({
+    const edit = (account: ServiceAccount) => ({
       ...account,
       name: patch.name ?? account.name,
       description: patch.description === undefined ? account.description : patch.description,
       permissions: patch.permissions ?? account.permissions,
       role: patch.role === undefined ? account.role : patch.role,
       metadata: patch.metadata === undefined ? account.metadata : (patch.metadata ?? {}),
-      vendor: vendorAfter(account, patch),
-    }));
+      vendor: patch.vendor === undefined ? account.vendor : { ...account.vendor, ...patch.vendor },
+    });
+    return this.#edit(caller, ref, 'update_account', 'service_account.updated', edit, patch.grants);
   }
 
   /** Its keys are refused until it is enabled. */
@@ -124,6 +127,7 @@ export class Accounts {
     kind: 'update_account' | 'disable_account' | 'delete_account',
     action: Action,
     edit: (account: ServiceAccount, now: number) => ServiceAccount,
+    grantsOf: (before: ServiceAccount) => readonly Scope[] = () => [],
   ): Promise<Result<Changed<ServiceAccount>>> {
     return this.#changes.make(caller, 'mintmark:accounts:write', async (current, now) => {
       const found = await this.#finder.account(current.organization.id, ref);
@@ -137,16 +141,11 @@ export class Accounts {
       return {
         kind: 'change',
         edits: [{ action, write: { kind, row: after }, before }],
-        grants: accountIsStronger(before, after) ? grantedByAccount(after) : [],
+        grants: [...(accountIsStronger(before, after) ? grantedByAccount(after) : []), ...grantsOf(before)],
         grantedTo: { type: 'service_account', id: after.id },
         weakens: accountIsWeaker(before, after),
         value: after,
       };
     });
   }
-}
-
-function vendorAfter({ role, vendor }: ServiceAccount, patch: AccountPatch): Vendor | null {
-  if (patch.vendor !== undefined) return { ...vendor, ...patch.vendor };
-  return patch.role === undefined || patch.role === role ? vendor : null;
 }

@@ -68,7 +68,7 @@ export class Enrolments {
           },
           {
             action: 'api_key.created',
-            write: { kind: 'insert_key', row: key, digest, isNamedAlone: false },
+            write: { kind: 'insert_key', row: key, digest },
             before: null,
           },
         ],

@@ -23,15 +23,21 @@ import { unpaged } from './unpaged.ts';
 export type { ShownKey };
 
 /** Whose a new key is: an account's, or a person's by the application's own identifier. */
-export type Owner = { readonly account: AccountRef } | { readonly userId: string };
+export type Owner =
+  | {
+      readonly account: AccountRef;
+      /** Which of the account's permissions the key is to have, as they stand; unless said, what its `scopes` say. */
+      readonly only?: ((permission: Scope) => boolean) | undefined;
+    }
+  | { readonly userId: string };
 
 export interface NewKey extends ExpiryRequest {
   /** Absent: `key-` and the key's start. */
   readonly name?: string | undefined;
   readonly description?: string | null | undefined;
   readonly environment?: Environment | undefined;
-  /** Null or absent: the key follows its account. Or what of the account's permissions it is to keep, as they stand. */
-  readonly scopes?: readonly Scope[] | null | ((permission: Scope) => boolean) | undefined;
+  /** Null or absent: the key follows its account. */
+  readonly scopes?: readonly Scope[] | null | undefined;
   readonly metadata?: Metadata | undefined;
   readonly vendor?: Vendor | undefined;
   /** Refuse it where a live key of the account has the name. */
@@ -91,7 +97,8 @@ export class Keys {
         'account' in owner ? await this.#finder.account(organization.id, owner.account) : accept(null);
       if (!owned.ok) return refusal(owned.refusal);
       const account = owned.value;
-      const scopes = typeof asked === 'function' ? (account?.permissions ?? []).filter(asked) : asked;
+      const only = 'account' in owner ? owner.only : undefined;
+      const scopes = only === undefined ? asked : (account?.permissions ?? []).filter(only);
 
       const { key, secret, digest } = await this.#maker.make(
         {
@@ -111,7 +118,7 @@ export class Keys {
         actor.id,
         now,
       );
-      const isNamedAlone = input.isNamedAlone ?? false;
+      const { isNamedAlone = false } = input;
       return {
         kind: 'change',
         edits: [
@@ -173,7 +180,7 @@ export class Keys {
     caller: Caller,
     ref: AccountRef,
     filter: KeyFilter,
-    write: (shown: ShownKey) => Written,
+    write: (shown: ShownKey) => Written | null,
   ): Promise<Result<Written[]>> {
     const denied = forbidden(caller, 'mintmark:keys:read');
     if (denied !== null) return refuse(denied);
@@ -290,12 +297,8 @@ function isLater(asked: number | null | undefined, present: number | null): bool
 }
 
 /** A person's key has no account to follow, so it needs a list, within what the organization lets people have. */
-function personalScopeFaults(
-  scopes: Exclude<NewKey['scopes'], undefined>,
-  organization: OrganizationRules,
-): Fault[] {
-  if (scopes === null || typeof scopes === 'function')
-    return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
+function personalScopeFaults(scopes: readonly Scope[] | null, organization: OrganizationRules): Fault[] {
+  if (scopes === null) return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
   const outside = uncovered(organization.personalKeyPermissions, scopes);
   return scopes.flatMap((scope, index) =>
     outside.includes(scope)

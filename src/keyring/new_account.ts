@@ -9,6 +9,8 @@ export interface NewAccount {
   readonly role?: Role | null | undefined;
   readonly metadata?: Metadata | undefined;
   readonly vendor?: Vendor | undefined;
+  /** Management scopes that its maker must hold beside those that it is given. */
+  readonly grants?: readonly Scope[] | undefined;
 }
 
 /** An account as a principal makes it, of what was asked and the contract's defaults. */

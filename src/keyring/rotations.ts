@@ -48,19 +48,21 @@ export class Rotations {
       const found = shown.value;
       const before = found.key;
       const graceEndsAt = now + graceMsOf(request);
-      const expiry = resolveExpiry(withLifetimeOf(before, request, now), now, organization.maxKeyLifetime);
-      const faults = [
-        ...('expiresAt' in expiry ? [] : [expiry]),
-        ...(request.isWholeGrace === true && endsWithin(before, now, graceEndsAt)
-          ? [{ path: 'gracePeriod', message: 'must not outlast the old key' }]
-          : []),
-      ];
-      if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });
       const owned =
         before.serviceAccountId === null
           ? accept(null)
           : await this.#finder.account(organization.id, { id: before.serviceAccountId });
       const account = owned.ok ? owned.value : null;
+      const conflict = rotationConflict(before, account, now);
+      const expiry = resolveExpiry(withLifetimeOf(before, request, now), now, organization.maxKeyLifetime);
+      const faults = [
+        // Of a key that can't be rotated, what would follow from its own life says nothing.
+        ...('expiresAt' in expiry || (conflict !== null && !saysExpiry(request)) ? [] : [expiry]),
+        ...(conflict === null && request.isWholeGrace === true && isExpired(before.expiresAt, graceEndsAt - 1)
+          ? [{ path: 'gracePeriod', message: 'must not outlast the old key' }]
+          : []),
+      ];
+      if (faults.length > 0) return refusal({ kind: 'invalid', faults });
 
       const { key, secret, digest } = await this.#maker.make(
         {
@@ -72,7 +74,7 @@ export class Rotations {
           scopes: before.scopes,
           metadata: before.metadata,
           vendor: before.vendor,
-          expiresAt: expiry.expiresAt,
+          expiresAt: 'expiresAt' in expiry ? expiry.expiresAt : null,
           rotatedFrom: before.id,
           supersedes: request.untilFirstUse === true ? before.id : null,
         },
@@ -106,14 +108,14 @@ export class Rotations {
               ]),
           {
             action: 'api_key.created',
-            write: { kind: 'insert_key', row: key, digest, isNamedAlone: false },
+            write: { kind: 'insert_key', row: key, digest },
             before: null,
           },
         ],
         account,
         grants: grantedByKey(before.scopes, account),
         grantedTo: { type: 'api_key', id: before.id },
-        conflict: rotationConflict(before, account, now),
+        conflict,
         weakens: true,
         value: { key, secret, previous: { ...found, key: ended } },
       };
@@ -164,14 +166,13 @@ export class Rotations {
 
 /** Unless told otherwise, a successor lives as long from now as the old key was to live. */
 function withLifetimeOf(key: ApiKey, request: RotationRequest, now: number): ExpiryRequest {
-  if (request.expiresAt !== undefined || request.expiresIn !== undefined) return request;
+  if (saysExpiry(request)) return request;
   if (key.expiresAt === null) return { expiresAt: null };
-  return { expiresAt: Math.min(now + key.expiresAt - key.createdAt, LATEST_EXPIRY_MS) };
+  return { expiresAt: Math.min(now + key.expiresAt - key.createdAt, LATEST_EXPIRY_MS), isFar: true };
 }
 
-function endsWithin({ expiresAt }: ApiKey, from: number, to: number): boolean {
-  return expiresAt !== null && from < expiresAt && expiresAt < to;
-}
+const saysExpiry = ({ expiresAt, expiresIn }: ExpiryRequest): boolean =>
+  expiresAt !== undefined || expiresIn !== undefined;
 
 function graceMsOf({ gracePeriod = DEFAULT_GRACE_PERIOD }: RotationRequest): number {
   return gracePeriod === null ? 0 : (parseDuration(gracePeriod) ?? 0);

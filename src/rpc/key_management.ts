@@ -1,7 +1,6 @@
 import * as z from 'zod';
 
 import {
-  expiringBy,
   keyListRequest,
   keyPatch,
   newKey,
@@ -64,18 +63,13 @@ export class KeyManagement {
   }
 
   create(input: NewKeyInput): Promise<Result<MintedKeyResource>> {
-    return this.#call(
-      this.#expiring(newKey),
-      input,
-      async (caller, { serviceAccountId, userId: user = '', ...request }) => {
-        const owner =
-          serviceAccountId === undefined ? { userId: user } : { account: { id: serviceAccountId } };
-        const minted = await this.#services.keys.mint(caller, owner, request);
-        if (!minted.ok) return minted;
-        const { key, secret } = minted.value.value;
-        return accept({ key: this.#resource({ key, lastUse: null }), secret });
-      },
-    );
+    return this.#call(newKey, input, async (caller, { serviceAccountId, userId: user = '', ...request }) => {
+      const owner = serviceAccountId === undefined ? { userId: user } : { account: { id: serviceAccountId } };
+      const minted = await this.#services.keys.mint(caller, owner, request);
+      if (!minted.ok) return minted;
+      const { key, secret } = minted.value.value;
+      return accept({ key: this.#resource({ key, lastUse: null }), secret });
+    });
   }
 
   get(id: string): Promise<Result<ApiKeyResource>> {
@@ -93,35 +87,27 @@ export class KeyManagement {
   }
 
   update(id: string, input: KeyPatchInput): Promise<Result<UpdatedKeyResource>> {
-    return this.#call(
-      named(this.#expiring(keyPatch)),
-      { id, input },
-      async (caller, { id: keyId, input: patch }) => {
-        const updated = await this.#services.keys.update(caller, { id: keyId }, patch);
-        if (!updated.ok) return updated;
-        const { value, effectiveBy } = updated.value;
-        const told = effectiveBy === null ? {} : { effectiveBy: timestampOf(effectiveBy) };
-        return accept({ ...this.#resource(value), ...told });
-      },
-    );
+    return this.#call(named(keyPatch), { id, input }, async (caller, { id: keyId, input: patch }) => {
+      const updated = await this.#services.keys.update(caller, { id: keyId }, patch);
+      if (!updated.ok) return updated;
+      const { value, effectiveBy } = updated.value;
+      const told = effectiveBy === null ? {} : { effectiveBy: timestampOf(effectiveBy) };
+      return accept({ ...this.#resource(value), ...told });
+    });
   }
 
   rotate(id: string, input: RotationInput): Promise<Result<RotatedKeyResource>> {
-    return this.#call(
-      named(this.#expiring(rotation)),
-      { id, input },
-      async (caller, { id: keyId, input: request }) => {
-        const rotated = await this.#services.rotations.rotate(caller, { id: keyId }, request);
-        if (!rotated.ok) return rotated;
-        const { key, secret, previous } = rotated.value.value;
-        return accept({
-          key: this.#resource({ key, lastUse: null }),
-          secret,
-          previous: this.#resource(previous),
-          effectiveBy: effectiveByOf(rotated.value.effectiveBy),
-        });
-      },
-    );
+    return this.#call(named(rotation), { id, input }, async (caller, { id: keyId, input: request }) => {
+      const rotated = await this.#services.rotations.rotate(caller, { id: keyId }, request);
+      if (!rotated.ok) return rotated;
+      const { key, secret, previous } = rotated.value.value;
+      return accept({
+        key: this.#resource({ key, lastUse: null }),
+        secret,
+        previous: this.#resource(previous),
+        effectiveBy: effectiveByOf(rotated.value.effectiveBy),
+      });
+    });
   }
 
   revoke(id: string, input: RevocationInput): Promise<Result<RevokedKeyResource>> {
@@ -140,10 +126,6 @@ export class KeyManagement {
         });
       },
     );
-  }
-
-  #expiring<Schema extends z.ZodType>(schema: Schema): Schema {
-    return expiringBy(this.#services.clock, schema);
   }
 
   async #call<Schema extends z.ZodType, Value>(

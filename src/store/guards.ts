@@ -32,8 +32,8 @@ const UNCHANGED_ACCOUNT = 'service_accounts WHERE id = ?1 AND revision = ?2';
 const KEY_OF_LIVING_ACCOUNT = `api_keys k LEFT JOIN service_accounts a ON a.id = k.service_account_id
   WHERE k.id = ?1 AND a.deleted_at IS NULL`;
 
-const NAMESAKE = `api_keys WHERE service_account_id = ?1 AND name = ?2 AND revoked_at IS NULL AND deleted_at IS NULL
-  AND (expires_at IS NULL OR expires_at > ?3)`;
+const NAMESAKES = (ends: string): string => `SELECT 1 FROM api_keys
+  WHERE service_account_id = ?1 AND name = ?2 AND revoked_at IS NULL AND deleted_at IS NULL AND expires_at ${ends}`;
 
 /** What must be found for a batch to go on, and what it is looked for with. */
 interface Guard {
@@ -103,11 +103,11 @@ export function assertionsOf(
       return guard === null ? [] : [found(db, 'target_unchanged', guard.condition, ...guard.values)];
     }),
     ...steps.flatMap(({ write }) =>
-      write.kind === 'insert_key' && write.isNamedAlone
+      write.kind === 'insert_key' && write.isNamedAlone === true
         ? [
             db
               .prepare(
-                `INSERT INTO assertions (key_name_free) SELECT 0 WHERE EXISTS (SELECT 1 FROM ${NAMESAKE})`,
+                `INSERT INTO assertions (key_name_free) SELECT 0 WHERE EXISTS (${NAMESAKES('IS NULL')}) OR EXISTS (${NAMESAKES('> ?3')})`,
               )
               .bind(write.row.serviceAccountId, write.row.name, now),
           ]

@@ -2,8 +2,11 @@ import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { SECRET_PATTERN } from '../../src/core/secret.ts';
-import { compatRoutesOf, expectCommonHeaders, UNKNOWN_IDS } from '../http/endpoints.ts';
+import { compatRoutesOf, UNKNOWN_IDS } from '../http/endpoints.ts';
+import { expectCommonHeaders, tables } from '../support/attempts.ts';
+import * as bodies from '../support/bodies.ts';
 import { strayKey } from '../support/edge.ts';
+import { mapped } from '../support/records.ts';
 import { ROOT_KEY, TestService } from '../support/service.ts';
 import {
   accepts,
@@ -11,13 +14,11 @@ import {
   FORMATS,
   invalid,
   invoke,
-  mapped,
   namesOfNew,
   outcomeOf,
   refuses,
   ServiceIn,
   strayParams,
-  tables,
   titled,
   titleOf,
   type Attempt,
@@ -28,20 +29,13 @@ import {
   alike,
   BAD_PAGES,
   BAD_VERSIONS,
-  chunked,
   EXTRAS,
   jsonOf,
-  NO_OBJECTS,
-  NOT_JSON,
-  OTHER_TYPES,
-  padded,
   samplesOf,
   shownOf,
   strayNames,
   withProto,
 } from './samples.ts';
-
-const KIB_64 = 65_536;
 
 const service = new TestService({ FLOODS: { limit: async () => ({ success: true }) } });
 /** A live key without any scope. */
@@ -243,66 +237,39 @@ describe.for(titled(reading))('the body of %s', ([, endpoint]) => {
     const says = /Content-(?:Type|Encoding)/;
     await refuses(service, endpoint, ({ body = {} }) => ({
       ...Object.fromEntries(
-        OTHER_TYPES.map((declared): [string, Attempt] => [
+        bodies.OTHER_TYPES.map((declared): [string, Attempt] => [
           `declared as ${declared}`,
           { sent: { body: jsonOf(body), headers: { 'Content-Type': declared } }, outcome: `${type}`, says },
         ]),
       ),
       compressed: { sent: { body, headers: { 'Content-Encoding': 'gzip' } }, outcome: `${type}`, says },
-      ...mapped(NOT_JSON, (text) => ({ sent: { body: text }, outcome: '400', says: 'not JSON' })),
-      ...Object.fromEntries(
-        NO_OBJECTS.map((text): [string, Attempt] => [
-          text.slice(0, 10),
-          { sent: { body: text }, outcome: invalid('the-body') },
-        ]),
-      ),
+      ...mapped(bodies.NOT_JSON, (text) => ({ sent: { body: text }, outcome: '400', says: 'not JSON' })),
+      ...mapped(bodies.NO_OBJECTS, (text) => ({ sent: { body: text }, outcome: invalid('the-body') })),
     }));
   });
 
   test('refuses more than 64 KiB, by its length, by counting, and without end', async () => {
-    let isCancelled = false;
-    const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(new Uint8Array(1_024).fill(0x20)),
-      cancel: () => {
-        isCancelled = true;
-      },
-    });
-    await refuses(service, endpoint, ({ body }) => {
-      const tooLong = padded(body, KIB_64 + 1);
-      return mapped(
-        {
-          'a length of 64 KiB + 1': {
-            body: jsonOf(body ?? {}),
-            headers: { 'Content-Length': `${KIB_64 + 1}` },
-          },
-          '64 KiB + 1 without a length': { body: tooLong },
-          '64 KiB + 1 in chunks': { body: chunked(tooLong) },
-          'in chunks under a false length': { body: chunked(tooLong), headers: { 'Content-Length': '2' } },
-          'under a length that is no number': { body: tooLong, headers: { 'Content-Length': 'many' } },
-          endless: { body: endless },
-        },
-        (sent) => ({ sent, outcome: `${large}`, says: '65536 bytes' }),
-      );
-    });
-    await expect.poll(() => isCancelled).toBe(true);
+    const { body: blanks, isCancelled } = bodies.endless();
+    await refuses(service, endpoint, ({ body }) =>
+      mapped({ ...bodies.tooLarge(body), endless: { body: blanks } }, (sent) => ({
+        sent,
+        outcome: `${large}`,
+        says: '65536 bytes',
+      })),
+    );
+    await expect.poll(isCancelled).toBe(true);
   });
 
   test('refuses a body that stalls, after ten seconds, and one that breaks off', async () => {
     const isolate = new TestService();
     const valid = await endpoint.valid(service);
     const before = await tables(service);
-    const stalls = new ReadableStream<Uint8Array>({
-      start: (controller) => controller.enqueue(new TextEncoder().encode('{')),
-    });
-    const answering = invoke(isolate, endpoint, valid, { body: stalls });
+    const answering = invoke(isolate, endpoint, valid, { body: bodies.stalling() });
     await expect.poll(() => isolate.deadlines()).toBe(1);
     await isolate.advance(10_000);
     expect(outcomeOf(endpoint, await answering)).toBe(slow);
 
-    const breaksOff = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.error(new Error('the connection was lost')),
-    });
-    const broken = await invoke(isolate, endpoint, valid, { body: breaksOff });
+    const broken = await invoke(isolate, endpoint, valid, { body: bodies.breakingOff() });
     expect(outcomeOf(endpoint, broken)).toBe('400');
     expect(broken.text).not.toContain('connection');
     expect(await tables(service)).toEqual(before);
@@ -505,7 +472,7 @@ describe('what Blaxel says in headers', () => {
 describe('the order of judgement', () => {
   test.for(titled(reading))('%s: 401, 413, 415, 400, 403', async ([, endpoint]) => {
     const { large, type } = mapped(endpoint.format.unread, String);
-    const huge = 'x'.repeat(KIB_64 + 1);
+    const huge = 'x'.repeat(bodies.KIB_64 + 1);
     const headers = { 'Content-Type': 'text/plain' };
     const params = strayParams(endpoint);
     const [field = null] = fieldsOf(endpoint);
@@ -664,12 +631,7 @@ describe('what stands in the way of a good request', () => {
 describe('a body', () => {
   test.for(titled(reading))('of 64 KiB is accepted by %s, however JSON is declared', async ([, endpoint]) => {
     await accepts(service, endpoint, {
-      '64 KiB': ({ body }) => ({ body: padded(body, KIB_64) }),
-      '64 KiB by its length': ({ body }) => ({
-        body: padded(body, KIB_64),
-        headers: { 'Content-Length': `${KIB_64}` },
-      }),
-      '64 KiB in chunks': ({ body }) => ({ body: chunked(padded(body, KIB_64)) }),
+      ...mapped(bodies.FULL, (sent) => (valid: Valid) => sent(valid.body)),
       'a charset': () => ({ headers: { 'Content-Type': 'application/json; charset=utf-8' } }),
       'upper case': () => ({ headers: { 'Content-Type': 'APPLICATION/JSON' } }),
     });
@@ -690,8 +652,8 @@ describe('a body', () => {
       'an object': () => ({ body: '{}' }),
       junk: () => ({ body: '{"name":', headers: { 'Content-Type': 'text/plain' } }),
       'not UTF-8': () => ({ body: Uint8Array.of(0xff) }),
-      huge: () => ({ body: 'x'.repeat(4 * KIB_64) }),
-      'of a huge length': () => ({ body: '{}', headers: { 'Content-Length': `${KIB_64 + 1}` } }),
+      huge: () => ({ body: 'x'.repeat(4 * bodies.KIB_64) }),
+      'of a huge length': () => ({ body: '{}', headers: { 'Content-Length': `${bodies.KIB_64 + 1}` } }),
       'one that stalls': () => ({ body: new ReadableStream({}) }),
     });
   });

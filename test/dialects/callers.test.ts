@@ -4,19 +4,21 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createMisconfiguredApp } from '../../src/app.ts';
 import { MANAGEMENT_SCOPES } from '../../src/core/scope.ts';
 import { UNKNOWN_IDS } from '../http/endpoints.ts';
+import { tables } from '../support/attempts.ts';
+import { deadKeys } from '../support/dead_keys.ts';
 import { strayKey } from '../support/edge.ts';
+import { IDLE_PLATFORM } from '../support/platform.ts';
+import { mapped } from '../support/records.ts';
 import { ROOT_KEY, TestService, type Answer } from '../support/service.ts';
 import {
   accepts,
   DIALECT_ENDPOINTS,
   FORMATS,
   invoke,
-  mapped,
   outcomeOf,
   refuses,
   ServiceIn,
   strayParams,
-  tables,
   titled,
   type Attempt,
   type DialectEndpoint,
@@ -56,36 +58,13 @@ const holdingAllBut = (scope: string): Promise<string> =>
 beforeAll(async () => {
   otherOrganization = await service.organization({ slug: 'other' });
   elsewhere = new ServiceIn(otherOrganization.id, UNLIMITED);
-  const ofAdmin = () => service.key({}, { role: 'admin' });
-  const unknown = strayKey();
-  const revoked = await ofAdmin();
-  await service.call('POST', `/v1/api-keys/${revoked.key.id}/revoke`);
-  const deleted = await ofAdmin();
-  await service.call('DELETE', `/v1/api-keys/${deleted.key.id}`);
-  const disabled = await ofAdmin();
-  await service.call('PATCH', `/v1/api-keys/${disabled.key.id}`, { body: { enabled: false } });
-  const ofDisabled = await ofAdmin();
-  await service.call('POST', `/v1/service-accounts/${ofDisabled.key.serviceAccountId}/disable`);
-  const ofDeleted = await ofAdmin();
-  await service.call('DELETE', `/v1/service-accounts/${ofDeleted.key.serviceAccountId}`);
-  const expired = await service.key({ expiresIn: '1m' }, { role: 'admin' });
-  await service.advance(60_000);
-  elsewhere.skip(service.now() - elsewhere.now());
-  Object.assign(dead, {
-    unknown,
-    malformed: 'mk_live_nonsense',
-    mistyped: unknown.slice(0, -1) + (unknown.endsWith('0') ? '1' : '0'),
+  Object.assign(dead, await deadKeys(service), {
     'of another service': `sk-${'a'.repeat(40)}`,
     'nearly the root key': `${ROOT_KEY.slice(0, -1)}!`,
     'of 60,000 characters': 'x'.repeat(60_000),
-    revoked: revoked.secret,
-    expired: expired.secret,
-    disabled: disabled.secret,
-    deleted: deleted.secret,
-    'of a disabled account': ofDisabled.secret,
-    'of a deleted account': ofDeleted.secret,
   });
-  admin = (await ofAdmin()).secret;
+  elsewhere.skip(service.now() - elsewhere.now());
+  admin = (await service.key({}, { role: 'admin' })).secret;
   foreigner = (await elsewhere.key({}, { role: 'admin' })).secret;
   powerless = (await service.key({ scopes: [] }, { role: 'admin' })).secret;
 });
@@ -472,30 +451,6 @@ describe('nobody gives what they do not hold', () => {
     }
   });
 
-  test('Kosli: a snapshotter gives what it is, and no more', async () => {
-    const made = await service.call('POST', KOSLI_ACCOUNTS, {
-      body: { name: unique(), privilege: 'snapshotter' },
-    });
-    const { data } = (await service.call('GET', '/v1/service-accounts?limit=100')).body;
-    const { id } = data.find(({ name }: { name: string }) => name === made.body.name);
-    await service.call('PATCH', `/v1/service-accounts/${id}`, {
-      body: { permissions: ['mintmark:accounts:write'] },
-    });
-    const credential = (await service.key({ serviceAccountId: id })).secret;
-    for (const [privilege, status] of [
-      ['reader', 201],
-      ['snapshotter', 201],
-      ['member', 403],
-      ['admin', 403],
-    ] as const) {
-      const answer = await service.call('POST', KOSLI_ACCOUNTS, {
-        credential,
-        body: { name: unique(), privilege },
-      });
-      expect(answer.status, privilege).toBe(status);
-    }
-  });
-
   test('B3OS: permissions of Mintmark’s own are given by who holds them, at birth and later', async () => {
     const credential = await holding('mintmark:accounts:write', 'mintmark:keys:read');
     const { id } = await service.account();
@@ -579,14 +534,7 @@ describe('when something is broken', () => {
     };
     const bare = new TestService();
     Object.assign(bare, {
-      app: createMisconfiguredApp([{ path: 'DB', message: 'is not bound' }], {
-        clock: () => service.now(),
-        random: (bytes) => crypto.getRandomValues(bytes),
-        background: () => undefined,
-        sleep: () => Promise.resolve(),
-        relay: () => Promise.resolve(),
-        log: () => undefined,
-      }),
+      app: createMisconfiguredApp([{ path: 'DB', message: 'is not bound' }], IDLE_PLATFORM),
     });
     for (const [broken, says] of [
       [isolate, 'DB apply the migrations'],

@@ -21,7 +21,7 @@ interface Schemas {
   readonly paths: Answers;
   /** Refusals, which any call may answer with. */
   readonly errors: Readonly<Record<string, object>>;
-  /** The calls that the system has published a document of, with its schemas as they stand there. */
+  /** The calls that the system has published a document of, with the document's schemas but for their annotations. */
   readonly document?: Answers;
 }
 
@@ -29,12 +29,13 @@ export const SCHEMAS: Readonly<Record<string, Schemas>> = { blaxel, b3os, kosli,
 
 /**
  * What the documents do not have and every HTTP API answers with nevertheless. Kosli's security schemes imply 401, which its
- * document does not list, nor what any server may fail with; neither document has 429, which keeps guesses and floods off the
+ * document does not list, nor what any server may fail with, and 409 is what its client repeats when changes overtook one
+ * another; neither document has 429, which keeps guesses and floods off the
  * database, and 503, by which a client knows that it may try again. That a path lacks a method, 405, is no answer of a call
  * that it has.
  */
 const UNDOCUMENTED: Readonly<Record<string, readonly number[]>> = {
-  kosli: [401, 429, 500, 503],
+  kosli: [401, 409, 429, 500, 503],
   factory: [429, 503],
 };
 

@@ -1,8 +1,10 @@
 import { expect } from 'vitest';
 
 import type { ManagementScope } from '../../src/core/scope.ts';
-import { expectCommonHeaders, UNKNOWN_IDS } from '../http/endpoints.ts';
-import { dumpTables, TestService, type Answer } from '../support/service.ts';
+import { UNKNOWN_IDS } from '../http/endpoints.ts';
+import { acceptsEach, expectCommonHeaders, refusesEach } from '../support/attempts.ts';
+import { mapped } from '../support/records.ts';
+import { TestService, type Answer } from '../support/service.ts';
 import { jsonOf, type Field } from './samples.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -487,13 +489,6 @@ export function outcomeOf({ format, fields = {} }: DialectEndpoint, answer: Answ
 /** The outcome of a call whose fields or parameters break their rules. */
 export const invalid = (...paths: readonly string[]): string => ['400', ...paths.toSorted()].join(' ');
 
-/** All rows but the times of last uses, which every call moves. */
-export async function tables(service: TestService): Promise<Record<string, string>> {
-  await service.settle();
-  const { key_usage: _, ...rest } = await dumpTables();
-  return rest;
-}
-
 export interface Attempt extends Told {
   readonly sent: Sent;
 }
@@ -505,38 +500,28 @@ export async function refuses(
   attempts: (valid: Valid) => Readonly<Record<string, Attempt>>,
 ): Promise<Answer[]> {
   const valid = await endpoint.valid(service);
-  const before = await tables(service);
-  const cases = Object.entries(attempts(valid));
-  const answers: Answer[] = [];
-  const outcomes: [string, string][] = [];
-  for (const [title, { sent, says = '' }] of cases) {
-    const answer = await invoke(service, endpoint, valid, sent);
-    answers.push(answer);
-    outcomes.push([title, outcomeOf(endpoint, answer)]);
-    if (answer.status >= 400) expect(endpoint.format.message(answer.body), title).toMatch(says);
-  }
-  expect(Object.fromEntries(outcomes)).toEqual(
-    Object.fromEntries(cases.map(([title, { outcome }]) => [title, outcome])),
+  return refusesEach(
+    service,
+    attempts(valid),
+    ({ sent }) => invoke(service, endpoint, valid, sent),
+    (answer, { says = '' }, title) => {
+      const outcome = outcomeOf(endpoint, answer);
+      if (answer.status >= 400) expect(endpoint.format.message(answer.body), title).toMatch(says);
+      return outcome;
+    },
   );
-  expect(await tables(service)).toEqual(before);
-  return answers;
 }
 
 /** Sends each to a call of its own, which must succeed; gives back what each answer was. */
-export async function accepts(
+export function accepts(
   service: TestService,
   endpoint: DialectEndpoint,
   attempts: Readonly<Record<string, (valid: Valid) => Sent>>,
 ): Promise<Record<string, Answer>> {
-  const answers: Record<string, Answer> = {};
-  for (const [title, attempt] of Object.entries(attempts)) {
+  return acceptsEach(attempts, endpoint.success, async (attempt) => {
     const valid = await endpoint.valid(service);
-    const answer = await invoke(service, endpoint, valid, attempt(valid));
-    expect(answer.status, `${title}: ${answer.text}`).toBe(endpoint.success);
-    expectCommonHeaders(answer);
-    answers[title] = answer;
-  }
-  return answers;
+    return invoke(service, endpoint, valid, attempt(valid));
+  });
 }
 
 /** The same service to someone whose contract calls are about one organization: for what is to be found there. */
@@ -552,14 +537,6 @@ export class ServiceIn extends TestService {
     const headers = path.startsWith('/v1/') ? { 'Mintmark-Organization': this.#organizationId } : {};
     return super.call(method, path, { ...options, headers: { ...headers, ...options.headers } });
   }
-}
-
-/** Each value under its name, made another. */
-export function mapped<Value, Mapped>(
-  record: Readonly<Record<string, Value>>,
-  map: (value: Value, name: string) => Mapped,
-): Record<string, Mapped> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value, key)]));
 }
 
 /** What paths call an account and its key, both new, by the kind of the name; and the key's secret. */

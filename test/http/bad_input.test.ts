@@ -1,9 +1,14 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 
-import { dumpTables, ROOT_KEY, TestService, type Answer } from '../support/service.ts';
+import { acceptsEach, refusesEach, tables } from '../support/attempts.ts';
+import * as bodies from '../support/bodies.ts';
+import { each, mapped } from '../support/records.ts';
+import { otherTypes, strayIds, type JsonType } from '../support/samples.ts';
+import { ROOT_KEY, TestService, type Answer } from '../support/service.ts';
+import { BAD_DURATIONS, badTexts, textsWithin, uniqueCharacter } from '../support/texts.ts';
+import { badExpiries, goodExpiries, MINUTE_MS } from '../support/times.ts';
 import {
   ENDPOINTS,
-  expectCommonHeaders,
   invoke,
   outcomeOf,
   routesOf,
@@ -15,10 +20,6 @@ import {
   type Parameter,
   type Valid,
 } from './endpoints.ts';
-
-const KIB_64 = 65_536;
-const MINUTE_MS = 60_000;
-const TEN_YEARS_MS = 3_653 * 24 * 60 * MINUTE_MS;
 
 const service = new TestService();
 /** A live key without any scope. */
@@ -44,48 +45,24 @@ async function refuses(
   attempts: (valid: Valid) => Record<string, { sent: Sent; outcome: string }>,
 ): Promise<Answer[]> {
   const valid = await endpoint.valid(service);
-  const before = await tables();
-  const cases = Object.entries(attempts(valid));
-  const answers: Answer[] = [];
-  const outcomes: [string, string][] = [];
-  for (const [title, { sent }] of cases) {
-    const { id = valid.id, ...options } = sent;
-    const answer = await invoke(
-      service,
-      endpoint,
-      { ...valid, ...(id === undefined ? {} : { id }) },
-      options,
-    );
-    answers.push(answer);
-    outcomes.push([title, outcomeOf(answer)]);
-  }
-  expect(Object.fromEntries(outcomes)).toEqual(
-    Object.fromEntries(cases.map(([title, { outcome }]) => [title, outcome])),
+  return refusesEach(
+    service,
+    attempts(valid),
+    ({ sent: { id = valid.id, ...options } }) =>
+      invoke(service, endpoint, { ...valid, ...(id === undefined ? {} : { id }) }, options),
+    outcomeOf,
   );
-  expect(await tables()).toEqual(before);
-  return answers;
 }
 
 /** Sends each to a call of its own, which must succeed; gives back what each answer was. */
-async function accepts(
+function accepts(
   endpoint: Endpoint,
   attempts: Record<string, (valid: Valid) => Sent>,
 ): Promise<Record<string, Answer>> {
-  const answers: Record<string, Answer> = {};
-  for (const [title, attempt] of Object.entries(attempts)) {
+  return acceptsEach(attempts, endpoint.success, async (attempt) => {
     const valid = await endpoint.valid(service);
-    const answer = await invoke(service, endpoint, valid, attempt(valid));
-    expect(answer.status, `${title}: ${answer.text}`).toBe(endpoint.success);
-    expectCommonHeaders(answer);
-    answers[title] = answer;
-  }
-  return answers;
-}
-
-async function tables(): Promise<Record<string, string>> {
-  await service.settle();
-  const { key_usage: _, ...rest } = await dumpTables();
-  return rest;
+    return invoke(service, endpoint, valid, attempt(valid));
+  });
 }
 
 const reading = ENDPOINTS.filter(({ fields }) => fields !== undefined);
@@ -182,15 +159,7 @@ describe.for(titled(reading))('the body of %s', ([, endpoint]) => {
   test('refuses a type that is not JSON', async () => {
     await refuses(endpoint, ({ body = {} }) =>
       Object.fromEntries(
-        [
-          'text/plain',
-          'text/json',
-          'application/jsonx',
-          'application/x-www-form-urlencoded',
-          'multipart/form-data; boundary=x',
-          '',
-          'application',
-        ].map((type) => [
+        bodies.OTHER_TYPES.map((type) => [
           type,
           {
             sent: { body: JSON.stringify(body), headers: { 'Content-Type': type } },
@@ -209,34 +178,13 @@ describe.for(titled(reading))('the body of %s', ([, endpoint]) => {
 
   test('refuses what is not JSON in UTF-8', async () => {
     await refuses(endpoint, () =>
-      Object.fromEntries(
-        Object.entries({
-          text: 'nonsense',
-          'a blank': ' ',
-          'an open brace': '{',
-          'a trailing comma': '{"name":"x",}',
-          'single quotes': "{'name':'x'}",
-          'two values': '{}{}',
-          NaN: 'NaN',
-          NUL: '\0',
-          'a raw control character in a string': '{"name":"a\u0001"}',
-          'invalid UTF-8': Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d),
-          'a surrogate in UTF-8': Uint8Array.of(0x22, 0xed, 0xa0, 0x80, 0x22),
-          'UTF-16': Uint8Array.of(0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00),
-          'brackets without end': '['.repeat(60_000),
-        }).map(([title, body]) => [title, { sent: { body }, outcome: '400 invalid_json' }]),
-      ),
+      mapped(bodies.NOT_JSON, (body) => ({ sent: { body }, outcome: '400 invalid_json' })),
     );
   });
 
   test('refuses JSON that is no object', async () => {
     const answers = await refuses(endpoint, () =>
-      Object.fromEntries(
-        ['null', '[]', '[{}]', '"text"', '7', 'true', '['.repeat(30_000) + ']'.repeat(30_000)].map((body) => [
-          body.slice(0, 10),
-          { sent: { body }, outcome: '400 invalid_request' },
-        ]),
-      ),
+      mapped(bodies.NO_OBJECTS, (body) => ({ sent: { body }, outcome: '400 invalid_request' })),
     );
     for (const { body } of answers)
       expect(body.errors).toContainEqual({ path: '', message: 'must be a JSON object' });
@@ -263,39 +211,17 @@ describe.for(titled(reading))('the body of %s', ([, endpoint]) => {
   });
 
   test('refuses more than 64 KiB, by its length and by counting', async () => {
-    await refuses(endpoint, ({ body = {} }) => ({
-      'a length of 64 KiB + 1': {
-        sent: { body: JSON.stringify(body), headers: { 'Content-Length': String(KIB_64 + 1) } },
-        outcome: '413 payload_too_large',
-      },
-      '64 KiB + 1 without a length': {
-        sent: { body: padded(body, KIB_64 + 1) },
-        outcome: '413 payload_too_large',
-      },
-      '64 KiB + 1 in chunks': {
-        sent: { body: chunked(padded(body, KIB_64 + 1)) },
-        outcome: '413 payload_too_large',
-      },
-      '64 KiB + 1 in chunks under a false length': {
-        sent: { body: chunked(padded(body, KIB_64 + 1)), headers: { 'Content-Length': '2' } },
-        outcome: '413 payload_too_large',
-      },
-      '64 KiB + 1 under a length that is no number': {
-        sent: { body: padded(body, KIB_64 + 1), headers: { 'Content-Length': 'many' } },
-        outcome: '413 payload_too_large',
-      },
-    }));
+    await refuses(endpoint, ({ body }) =>
+      mapped(bodies.tooLarge(body), (sent) => ({ sent, outcome: '413 payload_too_large' })),
+    );
   });
 
   test('refuses a body that stalls, after ten seconds, and one that breaks off', async () => {
     const isolate = new TestService();
     const valid = await endpoint.valid(service);
-    const before = await tables();
-    const stalls = new ReadableStream<Uint8Array>({
-      start: (controller) => controller.enqueue(new TextEncoder().encode('{')),
-    });
+    const before = await tables(service);
     let isAnswered = false;
-    const answering = invoke(isolate, endpoint, valid, { body: stalls }).then((answer) => {
+    const answering = invoke(isolate, endpoint, valid, { body: bodies.stalling() }).then((answer) => {
       isAnswered = true;
       return answer;
     });
@@ -306,26 +232,16 @@ describe.for(titled(reading))('the body of %s', ([, endpoint]) => {
     await isolate.advance(1);
     expect(outcomeOf(await answering)).toBe('408 request_timeout');
 
-    const breaksOff = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.error(new Error('the connection was lost')),
-    });
-    expect(outcomeOf(await invoke(isolate, endpoint, valid, { body: breaksOff }))).toBe('400 invalid_json');
+    const broken = await invoke(isolate, endpoint, valid, { body: bodies.breakingOff() });
+    expect(outcomeOf(broken)).toBe('400 invalid_json');
     expect(isolate.deadlines()).toBe(0);
-    expect(await tables()).toEqual(before);
+    expect(await tables(service)).toEqual(before);
   });
 
   test('refuses a body without end, and stops reading it', async () => {
-    let isCancelled = false;
-    const endless = new ReadableStream<Uint8Array>({
-      pull: (controller) => controller.enqueue(new Uint8Array(1_024).fill(0x20)),
-      cancel: () => {
-        isCancelled = true;
-      },
-    });
-    await refuses(endpoint, () => ({
-      endless: { sent: { body: endless }, outcome: '413 payload_too_large' },
-    }));
-    await expect.poll(() => isCancelled).toBe(true);
+    const { body, isCancelled } = bodies.endless();
+    await refuses(endpoint, () => ({ endless: { sent: { body }, outcome: '413 payload_too_large' } }));
+    await expect.poll(isCancelled).toBe(true);
   });
 });
 
@@ -425,24 +341,13 @@ describe.for(titled(ENDPOINTS.filter(({ target }) => target !== undefined)))(
         organization: otherOrganization,
       };
       const wrong = {
-        unknown: UNKNOWN_IDS[target],
+        ...strayIds(UNKNOWN_IDS[target]),
         deleted: deleted[target],
         ...Object.fromEntries(Object.entries(living).filter(([kind]) => kind !== target)),
         'a slug': slug,
-        'in upper case': UNKNOWN_IDS[target].toUpperCase(),
-        'too short': UNKNOWN_IDS[target].slice(0, -1),
-        'too long': `${UNKNOWN_IDS[target]}0`,
-        endless: `${UNKNOWN_IDS[target]}${'0'.repeat(8_000)}`,
-        'a wildcard': '%25',
-        'a quote': "'%20OR%201=1--",
-        NUL: '%00',
-        'not UTF-8': '%FF',
-        emoji: '%F0%9F%94%91',
       };
       const answers = await refuses(endpoint, () =>
-        Object.fromEntries(
-          Object.entries(wrong).map(([title, id]) => [title, { sent: { id }, outcome: '404 not_found' }]),
-        ),
+        mapped(wrong, (id) => ({ sent: { id }, outcome: '404 not_found' })),
       );
       for (const { body } of answers) expect(body.detail).toBe(`There is no such ${target}.`);
     });
@@ -502,7 +407,7 @@ describe('two credentials', () => {
 
 describe('the order of judgement', () => {
   test.for(titled(reading))('%s: 401, 413, 415, 400', async ([, endpoint]) => {
-    const huge = 'x'.repeat(KIB_64 + 1);
+    const huge = 'x'.repeat(bodies.KIB_64 + 1);
     const plain = { 'Content-Type': 'text/plain' };
     await refuses(endpoint, ({ body }) => ({
       'no credential, too large': {
@@ -584,11 +489,11 @@ describe('the order of judgement', () => {
 describe('what is not there', () => {
   test.for(titled(ENDPOINTS))('%s: another method on its path is 405 and named', async ([, endpoint]) => {
     const valid = await endpoint.valid(service);
-    const before = await tables();
+    const before = await tables(service);
     const answer = await invoke(service, { ...endpoint, method: 'PUT' as 'POST' }, valid);
     expect(outcomeOf(answer)).toBe('405 method_not_allowed');
     expect(answer.headers.get('Allow')?.split(', ')).toContain(endpoint.method);
-    expect(await tables()).toEqual(before);
+    expect(await tables(service)).toEqual(before);
   });
 
   test.for([
@@ -653,12 +558,7 @@ describe('a body', () => {
     'of 64 KiB is accepted by %s, whole and in chunks, however JSON is declared',
     async ([, endpoint]) => {
       await accepts(endpoint, {
-        '64 KiB': ({ body }) => ({ body: padded(body, KIB_64) }),
-        '64 KiB by its length': ({ body }) => ({
-          body: padded(body, KIB_64),
-          headers: { 'Content-Length': String(KIB_64) },
-        }),
-        '64 KiB in chunks': ({ body }) => ({ body: chunked(padded(body, KIB_64)) }),
+        ...mapped(bodies.FULL, (sent) => (valid: Valid) => sent(valid.body)),
         'a charset': ({ body = {} }) => ({
           body: JSON.stringify(body),
           headers: { 'Content-Type': 'application/json; charset=utf-8' },
@@ -728,25 +628,8 @@ function bodyWith({ body = {} }: Valid, name: string, field: Field, value: unkno
   return { ...Object.fromEntries(kept), ...field.beside, [name]: value };
 }
 
-function chunked(text: string): ReadableStream<Uint8Array> {
-  const bytes = new TextEncoder().encode(text);
-  let offset = 0;
-  return new ReadableStream({
-    pull(controller) {
-      if (offset >= bytes.length) return controller.close();
-      controller.enqueue(bytes.slice(offset, offset + 10_000));
-      offset += 10_000;
-    },
-  });
-}
-
 function twoCredentials(headers: Record<string, string>, credential: string | null = null) {
   return { sent: { headers, credential }, outcome: '400 multiple_credentials' };
-}
-
-/** A body as JSON of so many bytes. */
-function padded(body: Valid['body'], bytes: number): string {
-  return JSON.stringify(body ?? {}).padEnd(bytes);
 }
 
 function allOptional({ fields = {} }: Endpoint): boolean {
@@ -767,21 +650,9 @@ function keptAs({ kind }: Field, value: unknown): unknown {
   return kind === 'metadata' ? (value ?? {}) : value;
 }
 
-const JSON_TYPES = {
-  null: null,
-  'a boolean': true,
-  'a number': 7,
-  'a string': 'text',
-  'a list': [],
-  'an object': {},
-} as const;
-
 /** A value of each JSON type that the field does not take. */
-function wrongTypes(field: Field, own: keyof typeof JSON_TYPES): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(JSON_TYPES).filter(([type]) => type !== own && !(type === 'null' && field.isNullable)),
-  );
-}
+const wrongTypes = ({ isNullable }: Field, own: JsonType): Record<string, unknown> =>
+  otherTypes(own, isNullable === true);
 
 interface Samples {
   readonly accepted: Record<string, unknown>;
@@ -789,12 +660,6 @@ interface Samples {
   /** Each put second into a list that is otherwise good. */
   readonly refusedItems?: Record<string, unknown>;
 }
-
-/** Names of accounts must differ, so every text that may become one is of its own. */
-let texts = 0;
-const uniqueCharacter = (): string => String.fromCodePoint(0x4e00 + texts++);
-const filled = (length: number, filling: string): string =>
-  length === 0 ? '' : uniqueCharacter() + filling.repeat(length - 1);
 
 let slugs = 0;
 /** Slugs must differ as well. The shortest are few, and enough. */
@@ -871,25 +736,15 @@ function samplesOf(field: Field): Samples {
       return {
         accepted: {
           ...nothing,
-          'the shortest': filled(field.min, ''),
-          'the longest': filled(field.max, 'x'),
-          'the longest, in emoji': filled(field.max, '🔑'),
+          ...textsWithin(field),
           emoji: `👩‍👩‍👧‍👦 ${uniqueCharacter()}`,
           'right-to-left marks': `\u202eabc\u200f\u2067 ${uniqueCharacter()}`,
           'markup and SQL': `<b>'; DROP TABLE api_keys; --</b> ${uniqueCharacter()}`,
         },
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...(field.min === 0 ? {} : { 'too short': 'x'.repeat(field.min - 1) }),
-          'one too long': 'x'.repeat(field.max + 1),
-          'one too long, in emoji': '🔑'.repeat(field.max + 1),
-          NUL: 'a\0b',
-          'a line end': 'a\nb',
-          'an escape': '\u001b[31m',
+          ...badTexts(field),
           DEL: 'a\u007f',
-          'a C1 control': 'a\u0085b',
-          'a lone high surrogate': 'a\ud800b',
-          'a lone low surrogate': 'a\udc00b',
           'surrogates in the wrong order': '\udd11\ud83d',
         },
       };
@@ -917,7 +772,7 @@ function samplesOf(field: Field): Samples {
         },
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...Object.fromEntries(BAD_USER_IDS.map((id) => [JSON.stringify(id.slice(0, 10)), id])),
+          ...each(BAD_USER_IDS),
           'a lone surrogate': '\ud800',
         },
       };
@@ -926,7 +781,7 @@ function samplesOf(field: Field): Samples {
         accepted: {},
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...Object.fromEntries(BAD_ACCOUNT_IDS.map((id) => [JSON.stringify(id), id])),
+          ...each(BAD_ACCOUNT_IDS),
         },
       };
     case 'scopes':
@@ -986,111 +841,53 @@ function samplesOf(field: Field): Samples {
       return {
         accepted: {
           ...nothing,
-          soon: inMs(MINUTE_MS),
-          'nearly ten years off': inMs(TEN_YEARS_MS - MINUTE_MS),
-          'with an offset': inMs(MINUTE_MS).replace('Z', '-02:30'),
+          ...goodExpiries(service.now()),
           'without milliseconds': inMs(MINUTE_MS).replace(/\.\d+Z/, 'Z'),
         },
         refused: {
           ...wrongTypes(field, 'a string'),
-          past: inMs(-MINUTE_MS),
-          'past by its offset': inMs(MINUTE_MS).replace('Z', '+00:02'),
-          'the epoch': '1970-01-01T00:00:00Z',
-          'over ten years off': inMs(TEN_YEARS_MS + MINUTE_MS),
-          'without offset': '2030-01-31T12:00:00',
-          'without time': '2030-01-31',
+          ...badExpiries(service.now()),
           'without seconds': '2030-01-31T12:00Z',
-          'with a blank for T': '2030-01-31 12:00:00Z',
-          '30 February': '2030-02-30T12:00:00Z',
           '29 February of a common year': '2030-02-29T12:00:00Z',
-          'month 13': '2030-13-01T12:00:00Z',
-          'hour 25': '2030-01-31T25:00:00Z',
           'an offset of 25 hours': '2030-01-31T12:00:00+25:00',
           'the year 10000': '10000-01-01T00:00:00Z',
-          'the year 10000 as ISO 8601 writes it': '+010000-01-01T00:00:00Z',
-          'epoch milliseconds': 1_900_000_000_000,
-          'epoch milliseconds as text': '1900000000000',
-          'a word': 'tomorrow',
-          'a duration': '1d',
-          empty: '',
-          'a line end after it': '2030-01-31T12:00:00Z\n',
         },
       };
     case 'expiresIn':
       return {
         accepted: {
           ...nothing,
-          ...Object.fromEntries(
-            ['1s', '60m', '24h', '90d', '4w', '3653d', '521w', '87672h', '5260320m', '315619200s'].map(
-              (it) => [it, it],
-            ),
-          ),
+          ...each(['1s', '60m', '24h', '90d', '4w', '3653d', '521w', '87672h', '5260320m', '315619200s']),
         },
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...Object.fromEntries(
-            [
-              '0d',
-              '0s',
-              '1.5d',
-              '-1d',
-              '+1d',
-              '01d',
-              '1d2h',
-              '11y',
-              '1D',
-              '1 d',
-              ' 1d',
-              '1d ',
-              '1d\n',
-              '1e3d',
-              '3654d',
-              '522w',
-              '87673h',
-              '5260321m',
-              '315619201s',
-              '99999999999999999999d',
-              `${'9'.repeat(400)}s`,
-              '',
-              'd',
-              '1',
-              'P1D',
-              '0x1d',
-              '٣d',
-              '1d\0',
-              '2030-01-31T12:00:00Z',
-            ].map((it) => [JSON.stringify(it.slice(0, 30)), it]),
-          ),
+          ...each([...BAD_DURATIONS, '0s', '1d ', '87673h', '5260321m', '99999999999999999999d', '0x1d']),
         },
       };
     case 'gracePeriod':
       return {
-        accepted: Object.fromEntries(
-          ['0s', '1s', '24h', '30d', '4w', '720h', '43200m', '2592000s'].map((it) => [it, it]),
-        ),
+        accepted: each(['0s', '1s', '24h', '30d', '4w', '720h', '43200m', '2592000s']),
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...Object.fromEntries(
-            [
-              '31d',
-              '5w',
-              '721h',
-              '43201m',
-              '2592001s',
-              '0',
-              '0d',
-              '0m',
-              '00s',
-              '-1s',
-              '1.5d',
-              '1D',
-              ' 1d',
-              '1d\n',
-              '',
-              'P1D',
-              `${'9'.repeat(400)}s`,
-            ].map((it) => [JSON.stringify(it.slice(0, 30)), it]),
-          ),
+          ...each([
+            '31d',
+            '5w',
+            '721h',
+            '43201m',
+            '2592001s',
+            '0',
+            '0d',
+            '0m',
+            '00s',
+            '-1s',
+            '1.5d',
+            '1D',
+            ' 1d',
+            '1d\n',
+            '',
+            'P1D',
+            `${'9'.repeat(400)}s`,
+          ]),
         },
       };
     case 'slug':
@@ -1149,31 +946,27 @@ function samplesOf(field: Field): Samples {
       };
     case 'ip':
       return {
-        accepted: Object.fromEntries(
-          ['203.0.113.7', '::', '2001:db8::1', '::ffff:203.0.113.7'].map((it) => [it, it]),
-        ),
+        accepted: each(['203.0.113.7', '::', '2001:db8::1', '::ffff:203.0.113.7']),
         refused: {
           ...wrongTypes(field, 'a string'),
-          ...Object.fromEntries(
-            [
-              '',
-              '256.1.1.1',
-              '1.2.3',
-              '01.2.3.4',
-              '1.2.3.4:80',
-              '1.2.3.4/8',
-              ' 1.2.3.4',
-              '::g',
-              ':::',
-              '1.2.3.4\0',
-              'localhost',
-            ].map((it) => [JSON.stringify(it), it]),
-          ),
+          ...each([
+            '',
+            '256.1.1.1',
+            '1.2.3',
+            '01.2.3.4',
+            '1.2.3.4:80',
+            '1.2.3.4/8',
+            ' 1.2.3.4',
+            '::g',
+            ':::',
+            '1.2.3.4\0',
+            'localhost',
+          ]),
         },
       };
     case 'word':
       return {
-        accepted: { ...nothing, ...Object.fromEntries(field.words.map((word) => [word, word])) },
+        accepted: { ...nothing, ...each(field.words) },
         refused: {
           ...wrongTypes(field, 'a string'),
           another: 'another',

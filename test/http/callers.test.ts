@@ -2,8 +2,11 @@ import { env } from 'cloudflare:workers';
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { MANAGEMENT_SCOPES } from '../../src/core/scope.ts';
+import { tables } from '../support/attempts.ts';
+import { deadKeys } from '../support/dead_keys.ts';
 import { strayKey } from '../support/edge.ts';
-import { dumpTables, ROOT_KEY, TestService, type Answer } from '../support/service.ts';
+import { mapped } from '../support/records.ts';
+import { ROOT_KEY, TestService, type Answer } from '../support/service.ts';
 import {
   ENDPOINTS,
   invoke,
@@ -54,32 +57,8 @@ const managing = [...scoped, ...roots].filter(({ path }) => path !== '/v1/api-ke
 const open = ENDPOINTS.filter(({ scope }) => scope === 'public');
 
 beforeAll(async () => {
-  const unknown = strayKey();
-  const admin = () => service.key({}, { role: 'admin' });
-  const revoked = await admin();
-  await service.call('POST', `/v1/api-keys/${revoked.key.id}/revoke`);
-  const deleted = await admin();
-  await service.call('DELETE', `/v1/api-keys/${deleted.key.id}`);
-  const disabled = await admin();
-  await service.call('PATCH', `/v1/api-keys/${disabled.key.id}`, { body: { enabled: false } });
-  const ofDisabled = await admin();
-  await service.call('POST', `/v1/service-accounts/${ofDisabled.key.serviceAccountId}/disable`);
-  const ofDeleted = await admin();
-  await service.call('DELETE', `/v1/service-accounts/${ofDeleted.key.serviceAccountId}`);
-  const expired = await service.key({ expiresIn: '1m' }, { role: 'admin' });
-  await service.advance(60_000);
-
-  Object.assign(refused, {
-    'an unknown key': unknown,
-    'a malformed key': 'mk_live_nonsense',
-    'a mistyped key': unknown.slice(0, -1) + (unknown.endsWith('0') ? '1' : '0'),
-    'a revoked key': revoked.secret,
-    'an expired key': expired.secret,
-    'a disabled key': disabled.secret,
-    'a deleted key': deleted.secret,
-    'a key of a disabled account': ofDisabled.secret,
-    'a key of a deleted account': ofDeleted.secret,
-  } satisfies Record<(typeof REFUSED)[number], string>);
+  const found: Record<(typeof REFUSED)[number], string> = await deadKeys(service);
+  Object.assign(refused, found);
 
   for (const scope of MANAGEMENT_SCOPES) {
     const others = MANAGEMENT_SCOPES.filter((other) => other !== scope);
@@ -117,19 +96,13 @@ test('every route of the app has a row, and every row a route', () => {
   expect(ENDPOINTS.map(titleOf).toSorted()).toEqual(routesOf(service));
 });
 
-async function tables(): Promise<Record<string, string>> {
-  await service.settle();
-  const { key_usage: _, ...rest } = await dumpTables();
-  return rest;
-}
-
 type Options = NonNullable<Parameters<typeof invoke>[3]>;
 type Sent = Options & { readonly id?: string };
 
 /** Makes each call to one and the same target, and sees that nothing changed. */
 async function refuses(endpoint: Endpoint, calls: Record<string, Sent>): Promise<Record<string, Answer>> {
   const valid = await endpoint.valid(service);
-  const before = await tables();
+  const before = await tables(service);
   const answers: Record<string, Answer> = {};
   for (const [title, { id, ...options }] of Object.entries(calls)) {
     answers[title] = await invoke(
@@ -139,7 +112,7 @@ async function refuses(endpoint: Endpoint, calls: Record<string, Sent>): Promise
       options,
     );
   }
-  expect(await tables()).toEqual(before);
+  expect(await tables(service)).toEqual(before);
   return answers;
 }
 
@@ -150,13 +123,6 @@ async function invokeAnew(endpoint: Endpoint, options: Options): Promise<Answer>
 
 const outcomesOf = (answers: Record<string, Answer>): Record<string, string> =>
   mapped(answers, (answer) => `${outcomeOf(answer)} | ${answer.headers.get('WWW-Authenticate')}`);
-
-function mapped<Value, Mapped>(
-  record: Record<string, Value>,
-  map: (value: Value) => Mapped,
-): Record<string, Mapped> {
-  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, map(value)]));
-}
 
 describe('who is refused', () => {
   test.for(titled(guarded))('by %s: without a credential, as RFC 6750 says', async ([, endpoint]) => {
@@ -292,7 +258,7 @@ describe('an organization sees nothing of another', () => {
       expect(Object.keys(columns)).not.toEqual([]);
       const valid = await endpoint.valid(service);
       await service.settle();
-      const before = await tables();
+      const before = await tables(service);
       for (const [title, { foreign, unknown, status }] of Object.entries(columns)) {
         const [theirs, never] = [
           await observed(endpoint, valid, foreign),
@@ -301,7 +267,7 @@ describe('an organization sees nothing of another', () => {
         expect(theirs.answer.status, title).toBe(status);
         expect(theirs, title).toEqual(never);
       }
-      expect(await tables()).toEqual(before);
+      expect(await tables(service)).toEqual(before);
     },
   );
 
@@ -378,10 +344,10 @@ describe('management is judged on D1, never on a cache', () => {
 
       for (const endpoint of managing) {
         const valid = await endpoint.valid(service);
-        const before = await tables();
+        const before = await tables(service);
         const answer = await invoke(elsewhere, endpoint, valid, { credential: secret });
         expect(outcomeOf(answer), titleOf(endpoint)).toBe('401 invalid_credential');
-        expect(await tables()).toEqual(before);
+        expect(await tables(service)).toEqual(before);
       }
     },
   );

@@ -2,26 +2,16 @@ import { expect } from 'vitest';
 
 import { ACTIONS } from '../../src/core/audit.ts';
 import type { ManagementScope } from '../../src/core/scope.ts';
+import { expectCommonHeaders } from '../support/attempts.ts';
 import type { Answer, TestService } from '../support/service.ts';
 
 /** What a field of a body takes; the tests have the values that each kind accepts and refuses. */
 export type Field = (
-  | { readonly kind: 'text'; readonly min: number; readonly max: number }
-  | { readonly kind: 'anyText' }
-  | { readonly kind: 'userId' }
-  | { readonly kind: 'serviceAccountId' }
-  | { readonly kind: 'scopes' }
-  | { readonly kind: 'askedScopes' }
-  | { readonly kind: 'metadata' }
-  | { readonly kind: 'expiresAt' }
-  | { readonly kind: 'expiresIn' }
-  | { readonly kind: 'gracePeriod' }
-  | { readonly kind: 'slug' }
-  | { readonly kind: 'keyPrefix' }
-  | { readonly kind: 'boolean' }
-  | { readonly kind: 'integer'; readonly min: number; readonly max: number }
-  | { readonly kind: 'ip' }
+  | { readonly kind: 'text' | 'integer'; readonly min: number; readonly max: number }
   | { readonly kind: 'word'; readonly words: readonly string[] }
+  | { readonly kind: 'scopes' | 'askedScopes' | 'metadata' | 'boolean' }
+  | { readonly kind: 'anyText' | 'userId' | 'serviceAccountId' | 'slug' | 'keyPrefix' | 'ip' }
+  | { readonly kind: 'expiresAt' | 'expiresIn' | 'gracePeriod' }
 ) & {
   readonly isRequired?: true;
   readonly isNullable?: true;
@@ -448,12 +438,6 @@ export function invoke(
     ...(valid.body === undefined ? {} : { body: valid.body }),
     ...options,
   });
-}
-
-/** Holds of every answer. */
-export function expectCommonHeaders({ headers }: Answer): void {
-  expect(headers.get('X-Request-Id')).toMatch(/^[A-Za-z0-9_-]{8,64}$/);
-  expect(headers.get('Cache-Control')).toBe('no-store');
 }
 
 /**

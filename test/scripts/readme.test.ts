@@ -98,6 +98,12 @@ describe('the README', () => {
     expect(answers.map(comparable)).toEqual(blocks('json').map(comparable));
   });
 
+  it('shows no secret twice as new', () => {
+    const told = blocks('json').flatMap((block) => block.match(/mk_live_[0-9A-Za-z]{38}/g) ?? []);
+    expect(told.length).toBeGreaterThan(4);
+    expect(new Set(told).size).toBe(told.length);
+  });
+
   it('shows no command that nothing runs', () => {
     for (const [command, isRun] of Object.entries(RUN_ELSEWHERE)) expect(isRun(), command).toBe(true);
     expect(walkthrough.length).toBeGreaterThan(3);

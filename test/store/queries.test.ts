@@ -380,6 +380,30 @@ test('whether a name is free is seen by one row, however many keys the account h
   expect(rowsRead(await mint(populous))).toBe(rowsRead(await mint(lonely)));
 });
 
+test('… nor of that name, once they have expired', async () => {
+  const mint = (id: string) =>
+    service.ioOf(async () => {
+      const path = `/compat/factory/api/v0/service-accounts/${id}/api-keys`;
+      expect((await service.call('POST', path, { body: { name: 'nightly' } })).status).toBe(201);
+    });
+  const [lonely, populous] = [await accountWith(2), await accountWith(2_000)];
+  await env.DB.prepare("UPDATE api_keys SET name = 'nightly', expires_at = 1 WHERE service_account_id = ?")
+    .bind(populous)
+    .run();
+  expect(rowsRead(await mint(populous))).toBe(rowsRead(await mint(lonely)));
+});
+
+test('a list of what is live looks past what was revoked, by no more statements than any plan allows', async () => {
+  const populous = await accountWith(12_000);
+  const newest = 'SELECT id FROM api_keys WHERE service_account_id = ?1 ORDER BY id DESC LIMIT 9500';
+  await env.DB.prepare(`UPDATE api_keys SET revoked_at = 1 WHERE id IN (${newest})`).bind(populous).run();
+  const { d1 } = await service.ioOf(async () => {
+    const { body } = await service.call('GET', `/compat/blaxel/v0/service_accounts/${populous}/api_keys`);
+    expect(body.length).toBeGreaterThanOrEqual(500);
+  });
+  expect(d1.reduce((sum, { sql }) => sum + sql.length, 0)).toBeLessThanOrEqual(50);
+});
+
 test('an offset costs the rows that it passes over, and a format may ask for no more than ten thousand', async () => {
   const page = (query: string) =>
     service.ioOf(async () => {
