@@ -584,7 +584,7 @@ describe('what stands in the way of a good request', () => {
       .first<{ id: string }>();
     await service.call('POST', `/v1/service-accounts/${found?.id}/disable`);
     await refuses(service, { ...endpoint, valid: async () => valid }, () => ({
-      disabled: { sent: {}, outcome: endpoint.format.conflicts.disabled, says: 'Enable it' },
+      disabled: { sent: {}, outcome: endpoint.format.conflicts.disabled, says: 'Enable the service account' },
     }));
   });
 
