@@ -14,7 +14,7 @@ import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json, query } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
-import { inNames, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, ruled, usually, type Dialect, type Told } from './dialect.ts';
 
 const newAccount = z.object({ name, permissions: scopes, description: description.optional() });
 const accountPatch = z.object({
@@ -27,12 +27,7 @@ const newKeyBy = (clock: () => number) =>
   z.object({
     name,
     description: description.optional(),
-    expiresAt: instant
-      .superRefine((value, context) => {
-        const message = tenYearFault(value, clock());
-        if (message !== null) context.addIssue({ code: 'custom', message });
-      })
-      .nullish(),
+    expiresAt: instant.superRefine(ruled((ms) => tenYearFault(ms, clock()))).nullish(),
     scope: z.enum(['read', 'read-write']).nullish(),
     serviceAccountId: z.string().nullish(),
   });

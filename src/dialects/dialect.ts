@@ -1,4 +1,5 @@
 import type { Hono, MiddlewareHandler } from 'hono';
+import type * as z from 'zod';
 
 import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
 import { refuse, type Refusal, type Result } from '../core/refusal.ts';
@@ -32,6 +33,14 @@ export interface Dialect {
     services: DialectServices,
   ) => Hono<ManagementEnv>;
 }
+
+/** For `superRefine`: the rule that a value breaks, or null. */
+export const ruled =
+  <Value>(faultOf: (value: Value) => string | null) =>
+  (value: Value, context: z.RefinementCtx<Value>): void => {
+    const message = faultOf(value);
+    if (message !== null) context.addIssue({ code: 'custom', message });
+  };
 
 /** A refusal as most formats tell it: an HTTP status and a sentence. */
 export interface Told {

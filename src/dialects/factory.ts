@@ -12,7 +12,7 @@ import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json, noBody } from '../http/input.ts';
 import type { KeyRef } from '../keyring/finder.ts';
-import { inNames, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, ruled, usually, type Dialect, type Told } from './dialect.ts';
 import { REASON_PHRASES } from './reason_phrases.ts';
 
 const MAX_GRACE_MINUTES = 10;
@@ -23,10 +23,7 @@ const NAMES = new Map([['gracePeriod', 'gracePeriodMinutes']]);
 const expiresAtBy = (clock: () => number) =>
   z
     .int({ error: 'must be a whole number of milliseconds' })
-    .superRefine((ms, context) => {
-      const message = expiryFault(ms, clock());
-      if (message !== null) context.addIssue({ code: 'custom', message });
-    })
+    .superRefine(ruled((ms) => expiryFault(ms, clock())))
     .optional();
 
 const newKeyBy = (clock: () => number) =>

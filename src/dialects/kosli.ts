@@ -15,7 +15,7 @@ import { json } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
 import { KEY_NOT_FOUND, type KeyRef } from '../keyring/finder.ts';
 import type { NewAccount } from '../keyring/new_account.ts';
-import { inNames, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, ruled, usually, type Dialect, type Told } from './dialect.ts';
 
 /** From the strongest down. */
 const PRIVILEGES = ['admin', 'member', 'snapshotter', 'reader'] as const;
@@ -51,14 +51,15 @@ const newAccount = z.object({
 });
 const accountPatch = z.object({ description: description.nullish(), privilege: privilege.optional() });
 
+function expiryRule(expiresAt: number, now: number): string | null {
+  if (expiresAt === NEVER) return null;
+  return expiresAt <= now ? PAST : expiryFault(expiresAt, now);
+}
+
 const expiresAtBy = (clock: () => number) =>
   z
     .int({ error: 'must be a whole number of seconds' })
-    .superRefine((seconds, context) => {
-      const fault = seconds === NEVER ? null : expiryFault(seconds * 1_000, clock());
-      if (fault === null) return;
-      context.addIssue({ code: 'custom', message: seconds * 1_000 <= clock() ? PAST : fault });
-    })
+    .superRefine(ruled((seconds) => expiryRule(seconds * 1_000, clock())))
     .nullish()
     .transform((seconds) =>
       seconds === undefined || seconds === null || seconds === NEVER ? null : seconds * 1_000,

@@ -13,6 +13,11 @@ export interface KeyRef {
   readonly account?: AccountRef | undefined;
 }
 
+interface FoundKey {
+  readonly shown: ShownKey;
+  readonly account: ServiceAccount | null;
+}
+
 export const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
 export const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
@@ -31,14 +36,29 @@ export class Finder {
     return found === null ? refuse(ACCOUNT_NOT_FOUND) : accept(found);
   }
 
-  async key(organizationId: OrganizationId, { id, account }: KeyRef): Promise<Result<ShownKey>> {
-    const owner = account === undefined ? null : await this.account(organizationId, account);
-    if (owner?.ok === false) return owner;
+  async key(organizationId: OrganizationId, ref: KeyRef): Promise<Result<ShownKey>> {
+    const found = await this.#key(organizationId, ref);
+    return found.ok ? accept(found.value.shown) : found;
+  }
+
+  /** A key and its account; null for a person's key, and where the account was deleted. */
+  async keyWithAccount(organizationId: OrganizationId, ref: KeyRef): Promise<Result<FoundKey>> {
+    const found = await this.#key(organizationId, ref);
+    if (!found.ok || found.value.account !== null) return found;
+    const { shown } = found.value;
+    const { serviceAccountId: id } = shown.key;
+    return accept({ shown, account: id === null ? null : await this.#account(organizationId, { id }) });
+  }
+
+  /** The account as well, where the key was named within one. */
+  async #key(organizationId: OrganizationId, { id, account }: KeyRef): Promise<Result<FoundKey>> {
+    const owner = account === undefined ? accept(null) : await this.account(organizationId, account);
+    if (!owner.ok) return owner;
     const keyId = parseKeyId(id);
-    const found = keyId === null ? null : await this.#keys.find(organizationId, keyId);
-    if (found === null || (owner !== null && found.key.serviceAccountId !== owner.value.id))
+    const shown = keyId === null ? null : await this.#keys.find(organizationId, keyId);
+    if (shown === null || (owner.value !== null && shown.key.serviceAccountId !== owner.value.id))
       return refuse(KEY_NOT_FOUND);
-    return accept(found);
+    return accept({ shown, account: owner.value });
   }
 
   async #account(organizationId: OrganizationId, ref: AccountRef): Promise<ServiceAccount | null> {

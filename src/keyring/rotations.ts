@@ -4,7 +4,7 @@ import { DEFAULT_GRACE_PERIOD, LATEST_EXPIRY_MS, MAX_KEYS_IN_BATCH } from '../co
 import { isExpired, parseDuration, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
 import type { KeyId } from '../core/id.ts';
 import { revokedBy, type ApiKey, type KeyRecord, type ServiceAccount } from '../core/records.ts';
-import { accept, type Refusal, type Result } from '../core/refusal.ts';
+import type { Refusal, Result } from '../core/refusal.ts';
 import type { KeyStore, ShownKey } from '../store/keys.ts';
 import { refusal, type Changed, type Changes, type Edit } from './changes.ts';
 import type { Finder, KeyRef } from './finder.ts';
@@ -43,16 +43,11 @@ export class Rotations {
   /** A key has one successor, however many ask at once; the answer tells the successor's secret. */
   rotate(caller: Caller, ref: KeyRef, request: RotationRequest): Promise<Result<Changed<RotatedKey>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async ({ actor, organization }, now) => {
-      const shown = await this.#finder.key(organization.id, ref);
-      if (!shown.ok) return refusal(shown.refusal);
-      const found = shown.value;
-      const before = found.key;
+      const found = await this.#finder.keyWithAccount(organization.id, ref);
+      if (!found.ok) return refusal(found.refusal);
+      const { shown, account } = found.value;
+      const before = shown.key;
       const graceEndsAt = now + graceMsOf(request);
-      const owned =
-        before.serviceAccountId === null
-          ? accept(null)
-          : await this.#finder.account(organization.id, { id: before.serviceAccountId });
-      const account = owned.ok ? owned.value : null;
       const conflict = rotationConflict(before, account, now);
       const expiry = resolveExpiry(withLifetimeOf(before, request, now), now, organization.maxKeyLifetime);
       const faults = [
@@ -117,7 +112,7 @@ export class Rotations {
         grantedTo: { type: 'api_key', id: before.id },
         conflict,
         weakens: true,
-        value: { key, secret, previous: { ...found, key: ended } },
+        value: { key, secret, previous: { ...shown, key: ended } },
       };
     });
   }

@@ -277,6 +277,23 @@ test('ten revocations at once by a format that tells a second one apart: one is 
   expect(statusesOf(answers)).toEqual([200, ...Array<number>(9).fill(404)]);
 });
 
+test.each<[string, number, (path: string, id: string) => Promise<Answer>]>([
+  ['minting', 3, (path) => service.call('POST', path, { body: { description: 'a key' } })],
+  ['listing', 3, (path) => service.call('GET', path)],
+  ['reading', 3, (path, id) => service.call('GET', `${path}/${id}`)],
+  // One more to tell other isolates of what was taken away.
+  ['rotating', 5, (path, id) => service.call('POST', `${path}/${id}/rotate`, { body: {} })],
+  ['revoking', 5, (path, id) => service.call('DELETE', `${path}/${id}`)],
+])('%s under an account’s name asks D1 %i times', async (_, times, call) => {
+  const name = `account-${crypto.randomUUID()}`;
+  const { id } = await service.account({ name });
+  const { key } = await service.key({ serviceAccountId: id });
+  const { d1 } = await service.ioOf(async () =>
+    expect((await call(kosliKeys(name), key.id)).status).toBeLessThan(300),
+  );
+  expect(d1).toHaveLength(times);
+});
+
 describe('an expiry past the contract’s ten years', () => {
   const LATEST_SECONDS = 4_102_444_800;
 
