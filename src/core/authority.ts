@@ -6,7 +6,8 @@ import {
   type Role,
   type ServiceAccount,
 } from './records.ts';
-import { coversAll, intersect, isManagementScope, type Scope } from './scope.ts';
+import type { Fault } from './refusal.ts';
+import { coversAll, intersect, isManagementScope, uncovered, type Scope } from './scope.ts';
 
 /** What each role adds to an account's permissions. */
 const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
@@ -92,5 +93,19 @@ export function keyIsStronger(from: KeyGrants, to: KeyGrants): boolean {
     (from.revokedAt !== null && to.revokedAt === null) ||
     (to.expiresAt ?? Infinity) > (from.expiresAt ?? Infinity) ||
     (from.scopes !== null && (to.scopes === null || !coversAll(from.scopes, to.scopes)))
+  );
+}
+
+/** A person's key has no account to follow, so it needs a list, within what the organization lets people have. */
+export function personalScopeFaults(
+  scopes: readonly Scope[] | null,
+  organization: OrganizationRules,
+): Fault[] {
+  if (scopes === null) return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
+  const outside = uncovered(organization.personalKeyPermissions, scopes);
+  return scopes.flatMap((scope, index) =>
+    outside.includes(scope)
+      ? [{ path: `scopes.${index}`, message: "is outside the organization's personalKeyPermissions" }]
+      : [],
   );
 }

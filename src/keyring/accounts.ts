@@ -9,7 +9,7 @@ import type { Scope } from '../core/scope.ts';
 import type { AccountStore } from '../store/accounts.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
 import type { AccountRef, Finder } from './finder.ts';
-import { newAccount, type NewAccount } from './new_account.ts';
+import { accountCreation, newAccount, type NewAccount } from './new_account.ts';
 import { unpaged } from './unpaged.ts';
 
 /** Absent: unchanged. Null: cleared. */
@@ -44,13 +44,7 @@ export class Accounts {
       const account = newAccount(this.#ids.serviceAccount(), input, organization.id, actor.id, now);
       return {
         kind: 'change',
-        edits: [
-          {
-            action: 'service_account.created',
-            write: { kind: 'insert_account', row: account },
-            before: null,
-          },
-        ],
+        edits: [accountCreation(account)],
         grants: [...grantedByAccount(account), ...(input.grants ?? [])],
         grantedTo: { type: 'organization', id: organization.id },
         weakens: false,

@@ -5,8 +5,8 @@ import type { IdFactory } from '../core/id.ts';
 import type { ServiceAccount, Vendor } from '../core/records.ts';
 import type { Result } from '../core/refusal.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
-import { newAccount, type NewAccount } from './new_account.ts';
-import type { KeyMaker, MintedKey } from './new_key.ts';
+import { accountCreation, newAccount, type NewAccount } from './new_account.ts';
+import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
 
 /** A key that an account is born with: it follows the account, and lives as long as the organization lets keys live. */
 export interface FirstKey {
@@ -30,7 +30,11 @@ export class Enrolments {
     this.#ids = ids;
   }
 
-  create(caller: Caller, asked: NewAccount, first: FirstKey): Promise<Result<Changed<Enrolment>>> {
+  create(
+    caller: Caller,
+    asked: Omit<NewAccount, 'grants'>,
+    first: FirstKey,
+  ): Promise<Result<Changed<Enrolment>>> {
     return this.#changes.make(caller, 'mintmark:accounts:write', async (current, now) => {
       const denied = forbidden(current, 'mintmark:keys:write');
       if (denied !== null) return refusal(denied);
@@ -40,7 +44,7 @@ export class Enrolments {
       if (!('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults: [expiry] });
 
       const account = newAccount(this.#ids.serviceAccount(), asked, organization.id, actor.id, now);
-      const { key, secret, digest } = await this.#maker.make(
+      const minted = await this.#maker.make(
         {
           serviceAccountId: account.id,
           userId: null,
@@ -60,23 +64,12 @@ export class Enrolments {
       );
       return {
         kind: 'change',
-        edits: [
-          {
-            action: 'service_account.created',
-            write: { kind: 'insert_account', row: account },
-            before: null,
-          },
-          {
-            action: 'api_key.created',
-            write: { kind: 'insert_key', row: key, digest },
-            before: null,
-          },
-        ],
+        edits: [accountCreation(account), keyCreation(minted)],
         grants: grantedByAccount(account),
         grantedTo: { type: 'organization', id: organization.id },
         needsRoom: true,
         weakens: false,
-        value: { account, key, secret },
+        value: { account, key: minted.key, secret: minted.secret },
       };
     });
   }

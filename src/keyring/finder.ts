@@ -19,7 +19,7 @@ interface FoundKey {
 }
 
 export const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
-export const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
+const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
 /** Finds what a call names among what is the caller's organization's and not deleted. */
 export class Finder {

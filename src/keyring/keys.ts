@@ -1,23 +1,17 @@
 import { isSame, type Action } from '../core/audit.ts';
-import { grantedByKey, keyIsStronger } from '../core/authority.ts';
+import { grantedByKey, keyIsStronger, personalScopeFaults } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
 import { isExpired, resolveExpiry, type ExpiryRequest } from '../core/expiry.ts';
 import type { KeyId } from '../core/id.ts';
 import type { Page, PageRequest } from '../core/page.ts';
-import {
-  revokedBy,
-  type ApiKey,
-  type Metadata,
-  type OrganizationRules,
-  type Vendor,
-} from '../core/records.ts';
+import { revokedBy, type ApiKey, type Metadata, type ServiceAccount, type Vendor } from '../core/records.ts';
 import { accept, refuse, type Fault, type Refusal, type Result } from '../core/refusal.ts';
-import { uncovered, type Scope } from '../core/scope.ts';
+import type { Scope } from '../core/scope.ts';
 import type { Environment } from '../core/secret.ts';
 import type { KeyFilter, KeyStore, ShownKey } from '../store/keys.ts';
 import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
 import { KEY_NOT_FOUND, type AccountRef, type Finder, type KeyRef } from './finder.ts';
-import type { KeyMaker, MintedKey } from './new_key.ts';
+import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
 import { unpaged } from './unpaged.ts';
 
 export type { ShownKey };
@@ -100,7 +94,7 @@ export class Keys {
       const only = 'account' in owner ? owner.only : undefined;
       const scopes = only === undefined ? asked : (account?.permissions ?? []).filter(only);
 
-      const { key, secret, digest } = await this.#maker.make(
+      const minted = await this.#maker.make(
         {
           serviceAccountId: account?.id ?? null,
           userId: 'userId' in owner ? owner.userId : null,
@@ -118,16 +112,9 @@ export class Keys {
         actor.id,
         now,
       );
-      const { isNamedAlone = false } = input;
       return {
         kind: 'change',
-        edits: [
-          {
-            action: 'api_key.created',
-            write: { kind: 'insert_key', row: key, digest, isNamedAlone },
-            before: null,
-          },
-        ],
+        edits: [keyCreation(minted, input.isNamedAlone)],
         account,
         grants: grantedByKey(scopes, account),
         grantedTo:
@@ -137,7 +124,7 @@ export class Keys {
         conflict: account !== null && account.disabledAt !== null ? { kind: 'account_disabled' } : null,
         needsRoom: true,
         weakens: false,
-        value: { key, secret },
+        value: { key: minted.key, secret: minted.secret },
       };
     });
   }
@@ -167,9 +154,7 @@ export class Keys {
     filter: KeyFilter,
     request: PageRequest<KeyId>,
   ): Promise<Result<Page<ShownKey, KeyId>>> {
-    const denied = forbidden(caller, 'mintmark:keys:read');
-    if (denied !== null) return refuse(denied);
-    const account = await this.#finder.account(caller.organization.id, ref);
+    const account = await this.#accountForReading(caller, ref);
     return account.ok
       ? this.list(caller, { ...filter, serviceAccountId: account.value.id }, request)
       : account;
@@ -182,9 +167,7 @@ export class Keys {
     filter: KeyFilter,
     write: (shown: ShownKey) => Written | null,
   ): Promise<Result<Written[]>> {
-    const denied = forbidden(caller, 'mintmark:keys:read');
-    if (denied !== null) return refuse(denied);
-    const account = await this.#finder.account(caller.organization.id, ref);
+    const account = await this.#accountForReading(caller, ref);
     if (!account.ok) return account;
     const owned = { ...filter, serviceAccountId: account.value.id };
     const read = (request: PageRequest<KeyId>) =>
@@ -246,6 +229,11 @@ export class Keys {
     }));
   }
 
+  async #accountForReading(caller: Caller, ref: AccountRef): Promise<Result<ServiceAccount>> {
+    const denied = forbidden(caller, 'mintmark:keys:read');
+    return denied === null ? this.#finder.account(caller.organization.id, ref) : refuse(denied);
+  }
+
   #edit(
     caller: Caller,
     ref: KeyRef,
@@ -294,15 +282,4 @@ function patchConflict(key: ApiKey, patch: KeyPatch, now: number): Refusal | nul
 
 function isLater(asked: number | null | undefined, present: number | null): boolean {
   return asked !== undefined && (asked ?? Infinity) > (present ?? Infinity);
-}
-
-/** A person's key has no account to follow, so it needs a list, within what the organization lets people have. */
-function personalScopeFaults(scopes: readonly Scope[] | null, organization: OrganizationRules): Fault[] {
-  if (scopes === null) return [{ path: 'scopes', message: 'a personal key needs a list of scopes' }];
-  const outside = uncovered(organization.personalKeyPermissions, scopes);
-  return scopes.flatMap((scope, index) =>
-    outside.includes(scope)
-      ? [{ path: `scopes.${index}`, message: "is outside the organization's personalKeyPermissions" }]
-      : [],
-  );
 }

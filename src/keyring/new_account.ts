@@ -1,6 +1,7 @@
 import type { OrganizationId, ServiceAccountId } from '../core/id.ts';
 import type { Metadata, Role, ServiceAccount, Vendor } from '../core/records.ts';
 import type { Scope } from '../core/scope.ts';
+import type { Edit } from './changes.ts';
 
 export interface NewAccount {
   readonly name: string;
@@ -37,5 +38,14 @@ export function newAccount(
     disabledAt: null,
     deletedAt: null,
     revision: 1,
+  };
+}
+
+/** The edit that writes a new account. */
+export function accountCreation(account: ServiceAccount): Edit {
+  return {
+    action: 'service_account.created',
+    write: { kind: 'insert_account', row: account },
+    before: null,
   };
 }

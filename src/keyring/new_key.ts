@@ -2,11 +2,17 @@ import type { RandomSource } from '../core/base62.ts';
 import type { IdFactory } from '../core/id.ts';
 import type { ApiKey, OrganizationRules } from '../core/records.ts';
 import { digestOf, fingerprintOf, mintSecret, startOf, type Digest, type Secret } from '../core/secret.ts';
+import type { Edit } from './changes.ts';
 
 /** A new key with its secret, which is nowhere else and never told again. */
 export interface MintedKey {
   readonly key: ApiKey;
   readonly secret: Secret;
+}
+
+/** With what is stored of the secret. */
+interface DigestedKey extends MintedKey {
+  readonly digest: Digest;
 }
 
 /** What a new key is asked to be; one without a name goes by its start. */
@@ -41,7 +47,7 @@ export class KeyMaker {
     organization: OrganizationRules,
     principal: string,
     now: number,
-  ): Promise<MintedKey & { readonly digest: Digest }> {
+  ): Promise<DigestedKey> {
     const secret = mintSecret(organization.keyPrefix, request.environment, this.#random);
     const start = startOf(secret);
     const key: ApiKey = {
@@ -65,4 +71,13 @@ export class KeyMaker {
     };
     return { key, secret, digest: await digestOf(secret) };
   }
+}
+
+/** The edit that writes a new key. `isNamedAlone`: only where no live key of its account has its name. */
+export function keyCreation({ key, digest }: DigestedKey, isNamedAlone = false): Edit {
+  return {
+    action: 'api_key.created',
+    write: { kind: 'insert_key', row: key, digest, isNamedAlone },
+    before: null,
+  };
 }

@@ -8,7 +8,7 @@ import type { Refusal, Result } from '../core/refusal.ts';
 import type { KeyStore, ShownKey } from '../store/keys.ts';
 import { refusal, type Changed, type Changes, type Edit } from './changes.ts';
 import type { Finder, KeyRef } from './finder.ts';
-import type { KeyMaker, MintedKey } from './new_key.ts';
+import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
 
 export interface RotationRequest extends ExpiryRequest {
   /** How long the old key may go on, `0s` to `30d`; a day unless said. Null: it is revoked at once. */
@@ -59,7 +59,7 @@ export class Rotations {
       ];
       if (faults.length > 0) return refusal({ kind: 'invalid', faults });
 
-      const { key, secret, digest } = await this.#maker.make(
+      const minted = await this.#maker.make(
         {
           serviceAccountId: before.serviceAccountId,
           userId: before.userId,
@@ -79,7 +79,7 @@ export class Rotations {
       );
       const previous: ApiKey = {
         ...before,
-        rotatedTo: key.id,
+        rotatedTo: minted.key.id,
         expiresAt:
           request.gracePeriod === null
             ? before.expiresAt
@@ -101,18 +101,14 @@ export class Rotations {
                   before: previous,
                 } as const,
               ]),
-          {
-            action: 'api_key.created',
-            write: { kind: 'insert_key', row: key, digest },
-            before: null,
-          },
+          keyCreation(minted),
         ],
         account,
         grants: grantedByKey(before.scopes, account),
         grantedTo: { type: 'api_key', id: before.id },
         conflict,
         weakens: true,
-        value: { key, secret, previous: { ...shown, key: ended } },
+        value: { key: minted.key, secret: minted.secret, previous: { ...shown, key: ended } },
       };
     });
   }

@@ -103,7 +103,7 @@ export function assertionsOf(
       return guard === null ? [] : [found(db, 'target_unchanged', guard.condition, ...guard.values)];
     }),
     ...steps.flatMap(({ write }) =>
-      write.kind === 'insert_key' && write.isNamedAlone === true
+      write.kind === 'insert_key' && write.isNamedAlone
         ? [
             db
               .prepare(

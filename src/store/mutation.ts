@@ -15,7 +15,7 @@ export type Write =
       readonly kind: 'insert_key';
       readonly row: ApiKey;
       readonly digest: Digest;
-      readonly isNamedAlone?: boolean;
+      readonly isNamedAlone: boolean;
     }
   | { readonly kind: 'update_key'; readonly row: ApiKey }
   /** Forgets what the key supersedes: that is settled. */

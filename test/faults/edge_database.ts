@@ -1,3 +1,4 @@
+import { ForwardedStatement } from '../support/forwarded_statement.ts';
 import type { Random } from './random.ts';
 import type { SqliteD1 } from './sqlite_d1.ts';
 import { passage, type Climate } from './weather.ts';
@@ -15,39 +16,6 @@ export interface Edge {
   onAnswered(sql: readonly string[], startedAt: number): void;
   /** A call fails, or takes longer than a verification waits; until so many milliseconds from now. */
   onTrouble(ms: number): void;
-}
-
-class EdgeStatement implements D1PreparedStatement {
-  readonly sql: string;
-  readonly inner: D1PreparedStatement;
-  readonly #database: EdgeDatabase;
-
-  constructor(sql: string, inner: D1PreparedStatement, database: EdgeDatabase) {
-    this.sql = sql;
-    this.inner = inner;
-    this.#database = database;
-  }
-
-  bind(...values: unknown[]): D1PreparedStatement {
-    return new EdgeStatement(this.sql, this.inner.bind(...values), this.#database);
-  }
-
-  all<Row = Record<string, unknown>>(): Promise<D1Result<Row>> {
-    return this.#database.travel([this.sql], () => this.inner.all<Row>());
-  }
-
-  run<Row = Record<string, unknown>>(): Promise<D1Result<Row>> {
-    return this.all<Row>();
-  }
-
-  async first<Value>(): Promise<Value | null> {
-    const { results } = await this.all<Value>();
-    return results[0] ?? null;
-  }
-
-  raw(): never {
-    throw new Error('the code under test does not use raw()');
-  }
 }
 
 /** Nearly as long as a verification waits. */
@@ -68,12 +36,12 @@ export class EdgeDatabase implements D1Database {
   }
 
   prepare(sql: string): D1PreparedStatement {
-    return new EdgeStatement(sql, this.#database.prepare(sql), this);
+    return new ForwardedStatement(sql, this.#database.prepare(sql), (sent, call) => this.#travel(sent, call));
   }
 
   batch<Row>(statements: D1PreparedStatement[]): Promise<D1Result<Row>[]> {
-    const edged = statements.filter((statement) => statement instanceof EdgeStatement);
-    return this.travel(
+    const edged = statements.filter((statement) => statement instanceof ForwardedStatement);
+    return this.#travel(
       edged.map(({ sql }) => sql),
       () => this.#database.batch<Row>(edged.map(({ inner }) => inner)),
     );
@@ -92,7 +60,7 @@ export class EdgeDatabase implements D1Database {
   }
 
   /** Sends a call off, lets it be executed when it gets there, and hands its answer over when that is back. */
-  travel<Value>(sql: readonly string[], execute: () => Promise<Value>): Promise<Value> {
+  #travel<Value>(sql: readonly string[], execute: () => Promise<Value>): Promise<Value> {
     const world = this.#world;
     const edge = this.#edge;
     const startedAt = world.now;

@@ -1,6 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 
+import { failingEachStatement } from '../support/attempts.ts';
 import { dumpTables, TestService, type Answer } from '../support/service.ts';
 
 let service: TestService;
@@ -78,23 +79,9 @@ describe.each(Object.entries(MUTATIONS))('%s', (name, prepare) => {
   });
 
   test('leaves nothing behind when any one of its statements fails', async () => {
-    let statements = 1;
-    for (let failing = 0; failing < statements; failing++) {
-      const mutate = await prepare(service);
-      const before = await dumpTables();
-      service.d1Hooks.rewrite = (batch, db) => {
-        statements = batch.length;
-        return batch.with(
-          failing,
-          db.prepare('INSERT INTO assertions (caller_live) VALUES (json(?))').bind('{'),
-        );
-      };
-      const answer = await mutate();
-      expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
-      delete service.d1Hooks.rewrite;
-      expect(await dumpTables()).toEqual(before);
-    }
-    expect(statements).toBeGreaterThanOrEqual(4);
+    const answers = await failingEachStatement(service, () => prepare(service));
+    expect(answers.length).toBeGreaterThanOrEqual(4);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 500, body: { code: 'internal' } });
   });
 
   test('is told as unavailable, and changes nothing, while D1 cannot be reached', async () => {

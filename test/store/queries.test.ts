@@ -404,6 +404,18 @@ test('a list of what is live looks past what was revoked, by no more statements 
   expect(d1.reduce((sum, { sql }) => sum + sql.length, 0)).toBeLessThanOrEqual(50);
 });
 
+test('a mint writes ten rows, and a revocation seven', async () => {
+  const { id } = await service.account();
+  const written = async (call: () => Promise<{ status: number }>): Promise<number> => {
+    const { d1 } = await service.ioOf(async () => expect((await call()).status).toBeLessThan(300));
+    return d1.reduce((sum, { rowsWritten }) => sum + rowsWritten, 0);
+  };
+  const path = `/v1/service-accounts/${id}/api-keys`;
+  expect(await written(() => service.call('POST', path, { body: { name: 'a key' } }))).toBe(10);
+  const { key } = await service.key({ serviceAccountId: id });
+  expect(await written(() => service.call('POST', `/v1/api-keys/${key.id}/revoke`))).toBe(7);
+});
+
 test('an offset costs the rows that it passes over, and a format may ask for no more than ten thousand', async () => {
   const page = (query: string) =>
     service.ioOf(async () => {

@@ -53,3 +53,30 @@ export async function acceptsEach<Attempt>(
   }
   return answers;
 }
+
+/**
+ * Makes a mutation anew for each statement of its batch, lets that one fail, and holds that no row is left of it. Gives back
+ * what each was answered.
+ */
+export async function failingEachStatement(
+  service: TestService,
+  prepare: () => Promise<() => Promise<Answer>>,
+): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  let statements = 1;
+  for (let failing = 0; failing < statements; failing++) {
+    const mutate = await prepare();
+    const before = await dumpTables();
+    service.d1Hooks.rewrite = (batch, db) => {
+      statements = batch.length;
+      return batch.with(
+        failing,
+        db.prepare('INSERT INTO assertions (caller_live) VALUES (json(?))').bind('{'),
+      );
+    };
+    answers.push(await mutate());
+    delete service.d1Hooks.rewrite;
+    expect(await dumpTables()).toEqual(before);
+  }
+  return answers;
+}

@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 
 import type { Snapshot } from '../../src/core/knowledge.ts';
 import { mintSecret, type Secret } from '../../src/core/secret.ts';
-import type { TestService } from './service.ts';
+import { TestService } from './service.ts';
 
 /** The longest that an isolate that serves goes without asking what has changed: ten seconds and their jitter. */
 export const INTERVAL_MS = 12_000;
@@ -19,6 +19,14 @@ export const strayKey = (): Secret => mintSecret('mk', 'live', (bytes) => crypto
 export function align(...services: readonly TestService[]): void {
   const latest = Math.max(...services.map((service) => service.now()));
   for (const service of services) service.skip(latest - service.now());
+}
+
+/** Over an empty KV, one isolate to verify and another to make changes, by one clock. */
+export async function edgeAndOffice(): Promise<{ edge: TestService; office: TestService }> {
+  await emptyKv();
+  const [edge, office] = [new TestService(), new TestService()];
+  align(edge, office);
+  return { edge, office };
 }
 
 /** Empties KV, once nothing is on its way there. */

@@ -1,7 +1,7 @@
 import { env } from 'cloudflare:workers';
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { align, BOUND_MS, emptyKv, INTERVAL_MS, refuseKvWrites, USABLE_MS } from '../support/edge.ts';
+import { align, BOUND_MS, edgeAndOffice, INTERVAL_MS, refuseKvWrites, USABLE_MS } from '../support/edge.ts';
 import { TestService, type Answer } from '../support/service.ts';
 
 /** `edge` verifies; `office` is another isolate, whose changes only D1 and KV can tell it of. */
@@ -9,10 +9,7 @@ let edge: TestService;
 let office: TestService;
 
 beforeEach(async () => {
-  await emptyKv();
-  edge = new TestService();
-  office = new TestService();
-  align(edge, office);
+  ({ edge, office } = await edgeAndOffice());
 });
 
 type Minted = Awaited<ReturnType<TestService['key']>>;

@@ -6,6 +6,7 @@ import {
   align,
   count,
   cutOff,
+  edgeAndOffice,
   emptyKv,
   gate,
   holdUp,
@@ -31,10 +32,7 @@ let edge: TestService;
 let office: TestService;
 
 beforeEach(async () => {
-  await emptyKv();
-  edge = new TestService();
-  office = new TestService();
-  align(edge, office);
+  ({ edge, office } = await edgeAndOffice());
 });
 
 type Minted = Awaited<ReturnType<TestService['key']>>;

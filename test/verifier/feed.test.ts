@@ -5,6 +5,7 @@ import { timingOf } from '../../src/verifier/feed.ts';
 import {
   align,
   count,
+  edgeAndOffice,
   emptyKv,
   INTERVAL_MS,
   putKv,
@@ -26,10 +27,7 @@ let edge: TestService;
 let office: TestService;
 
 beforeEach(async () => {
-  await emptyKv();
-  edge = new TestService();
-  office = new TestService();
-  align(edge, office);
+  ({ edge, office } = await edgeAndOffice());
 });
 
 type Minted = Awaited<ReturnType<TestService['key']>>;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import type { OrganizationId } from '../../src/core/id.ts';
-import { align, emptyKv, gate, refuseKvWrites, strayKey, USABLE_MS } from '../support/edge.ts';
+import { edgeAndOffice, emptyKv, gate, refuseKvWrites, strayKey, USABLE_MS } from '../support/edge.ts';
 import { TestService } from '../support/service.ts';
 
 const DEFAULT_ORGANIZATION: OrganizationId = `org_${'0'.repeat(24)}`;
@@ -10,10 +10,7 @@ let edge: TestService;
 let office: TestService;
 
 beforeEach(async () => {
-  await emptyKv();
-  edge = new TestService();
-  office = new TestService();
-  align(edge, office);
+  ({ edge, office } = await edgeAndOffice());
 });
 
 type Request = Parameters<TestService['verifier']['verify']>[0];
