@@ -32,6 +32,12 @@ export const auditEvent = z.strictObject({
   requestId: z.string(),
   ip: z.string().nullable(),
   userAgent: z.string().nullable(),
-  changes: z.record(z.string(), z.strictObject({ from: z.unknown(), to: z.unknown() })),
+  changes: z.record(
+    z.string(),
+    z.strictObject({
+      from: z.unknown().meta({ description: 'The value before.' }),
+      to: z.unknown().meta({ description: 'The value after.' }),
+    }),
+  ),
 });
 export type AuditEventResource = z.infer<typeof auditEvent>;

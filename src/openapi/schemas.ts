@@ -152,13 +152,24 @@ function override({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonS
   else if (jsonSchema.format !== undefined && SPEAKING_FORMATS.has(jsonSchema.format)) {
     delete jsonSchema.pattern;
   }
-  for (const [field, property] of Object.entries(jsonSchema.properties ?? {})) {
-    const description = FIELD_DESCRIPTIONS[field];
-    if (description !== undefined && typeof property === 'object') property.description ??= description;
-  }
   const across = ACROSS_FIELDS.get(zodSchema);
   if (across !== undefined) replace(jsonSchema, across({ ...jsonSchema }));
 }
+
+/** A copy in which each field says what it means: fields of one type share their schema until here. */
+function described(schema: JsonSchema): JsonSchema {
+  return JSON.parse(JSON.stringify(schema), (_, value: unknown) => {
+    if (!hasProperties(value)) return value;
+    for (const [field, property] of Object.entries(value.properties)) {
+      const description = FIELD_DESCRIPTIONS[field];
+      if (description !== undefined) property.description ??= description;
+    }
+    return value;
+  });
+}
+
+const hasProperties = (value: unknown): value is { properties: Record<string, JsonSchema> } =>
+  typeof value === 'object' && value !== null && 'properties' in value;
 
 function convert(schemas: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output') {
   const registry = z.registry<{ id: string }>();
@@ -172,7 +183,7 @@ function convert(schemas: Readonly<Record<string, z.ZodType>>, io: 'input' | 'ou
   return Object.fromEntries(
     Object.keys(schemas).map((id) => {
       const { $schema: _, $id: __, ...schema } = converted[id] ?? {};
-      return [id, schema satisfies JsonSchema];
+      return [id, described(schema)];
     }),
   );
 }
@@ -184,7 +195,9 @@ export function componentSchemas(): Record<string, JsonSchema> {
 
 /** The parameters of a query, each by its own schema. */
 export function queryProperties(query: z.ZodType): Record<string, JsonSchema> {
-  const { properties = {} } = z.toJSONSchema(query, { io: 'input', override, unrepresentable: 'any' });
+  const { properties = {} } = described(
+    z.toJSONSchema(query, { io: 'input', override, unrepresentable: 'any' }),
+  );
   return Object.fromEntries(
     Object.entries(properties).map(([name, schema]) => [name, typeof schema === 'object' ? schema : {}]),
   );

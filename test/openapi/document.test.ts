@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import { PROBLEM_CODES } from '../../src/contract/problem.ts';
 import { holdsSecret } from '../../src/core/secret.ts';
+import { FIELD_DESCRIPTIONS } from '../../src/openapi/descriptions.ts';
 import { REQUEST_EXAMPLES } from '../../src/openapi/examples.ts';
 import { OPERATIONS } from '../../src/openapi/operations.ts';
 import { REQUESTS } from '../../src/openapi/schemas.ts';
@@ -42,6 +43,18 @@ describe('the document', () => {
     );
     expect(anything).toEqual([]);
     expect(holdsSecret(JSON.stringify(DOCUMENT))).toBe(false);
+  });
+
+  it('says of each field what is said of its name, and of no other', () => {
+    const told = Object.values(DOCUMENT.components.schemas).flatMap(({ properties = {} }) =>
+      Object.entries(properties).map(([field, schema]) => [
+        field,
+        typeof schema === 'object' ? schema.description : undefined,
+      ]),
+    );
+    expect(told).toEqual(told.map(([field = '']) => [field, FIELD_DESCRIPTIONS[field]]));
+    expect(told).toContainEqual(['effectiveBy', FIELD_DESCRIPTIONS['effectiveBy']]);
+    expect(told).toContainEqual(['createdAt', undefined]);
   });
 
   it.for(Object.keys(REQUEST_EXAMPLES) as (keyof typeof REQUESTS)[])(
