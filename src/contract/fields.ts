@@ -14,7 +14,12 @@ import {
   MAX_USER_ID_LENGTH,
 } from '../core/constants.ts';
 import { DURATION_RULE, parseDuration } from '../core/expiry.ts';
-import { SERVICE_ACCOUNT_ID_PATTERN, type ServiceAccountId } from '../core/id.ts';
+import {
+  ORGANIZATION_ID_PATTERN,
+  SERVICE_ACCOUNT_ID_PATTERN,
+  type OrganizationId,
+  type ServiceAccountId,
+} from '../core/id.ts';
 import type { Metadata } from '../core/records.ts';
 import { SCOPE_PATTERN, scopeFault } from '../core/scope.ts';
 import { holdsSecret } from '../core/secret.ts';
@@ -65,6 +70,11 @@ function isPrincipal(value: string): boolean {
 export const serviceAccountId = z.custom<ServiceAccountId>(
   (value) => typeof value === 'string' && SERVICE_ACCOUNT_ID_PATTERN.test(value),
   { error: 'must be the id of a service account, sa_…' },
+);
+
+export const organizationId = z.custom<OrganizationId>(
+  (value) => typeof value === 'string' && ORGANIZATION_ID_PATTERN.test(value),
+  { error: 'must be the id of an organization, org_…' },
 );
 
 /** A scope that a key or an account may hold. */

@@ -37,7 +37,7 @@ export type ProblemCode = (typeof PROBLEM_CODES)[number];
 export const problem = z.strictObject({
   type: z.string(),
   title: z.string(),
-  status: z.int(),
+  status: z.int().meta({ description: 'The HTTP status.' }),
   detail: z.string(),
   code: z.enum(PROBLEM_CODES),
   requestId: z.string(),

@@ -4,7 +4,7 @@ import { LARGEST_MAX_STALENESS_SECONDS } from '../core/constants.ts';
 import { VERDICT_CODES } from '../core/decide.ts';
 import { ENVIRONMENTS } from '../core/secret.ts';
 import { userAgentOf } from '../core/user_agent.ts';
-import { askedScopes, ip, timestamp, answeredMetadata } from './fields.ts';
+import { answeredMetadata, askedScopes, ip, organizationId, timestamp } from './fields.ts';
 
 /** POST /v1/api-keys/verify. Any text may be asked about as a key. */
 export const verifyRequest = z.strictObject({
@@ -14,6 +14,14 @@ export const verifyRequest = z.strictObject({
   ip: ip.optional(),
   userAgent: z.string().transform(userAgentOf).optional(),
   maxStaleness: z.int().min(0).max(LARGEST_MAX_STALENESS_SECONDS).optional(),
+});
+
+/**
+ * The same over a binding, which may be for every organization: then `organization` says whose the key must be. Null
+ * insists on the binding's own, and is refused where it has none.
+ */
+export const boundVerifyRequest = verifyRequest.extend({
+  organization: organizationId.nullable().optional(),
 });
 
 export const verdict = z.strictObject({

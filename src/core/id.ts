@@ -11,6 +11,9 @@ const ID_LENGTH = ID_TIME_LENGTH + ID_SEQUENCE_LENGTH + ID_RANDOM_LENGTH;
 /** The organization that always exists; `schema.sql` makes it, before any clock has run. */
 export const DEFAULT_ORGANIZATION_ID: OrganizationId = `org_${'0'.repeat(ID_LENGTH)}`;
 
+/** Said of a binding, where an organization's id or slug would be: it is for all of them. */
+export const ANY_ORGANIZATION = '*';
+
 const patternOf = (prefix: string): RegExp => new RegExp(`^${prefix}_[0-9A-Za-z]{${ID_LENGTH}}$`);
 
 export const SERVICE_ACCOUNT_ID_PATTERN = patternOf('sa');

@@ -1,13 +1,14 @@
 import type { Context, HonoRequest } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
+import type { CredentialHeaders } from '../contract/credential.ts';
 import type { Principal } from '../core/caller.ts';
 import { CALLER_JUDGED_MS } from '../core/constants.ts';
 import type { Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Uses } from '../verifier/uses.ts';
 import type { Verifier } from '../verifier/verifier.ts';
-import { readCredential, type CredentialHeaders } from './credential.ts';
+import { readCredential } from './credential.ts';
 import type { ManagementEnv, PrincipalEnv } from './env.ts';
 import { problem } from './problem.ts';
 

@@ -17,7 +17,7 @@ export const FIELD_DESCRIPTIONS: Readonly<Record<string, string>> = {
   start: 'Brand, environment and the first four random characters of the key.',
   fingerprint: 'The last four characters of the key.',
   secret: 'The whole key. It is told this once and is stored nowhere.',
-  status: 'The first that fits.',
+  status: 'The state it is in; where several fit, the first.',
   enabled: 'False while the key is switched off.',
   expiresAt: 'An RFC 3339 time. A key without one does not expire.',
   expiresIn:

@@ -15,6 +15,7 @@ import { auditEvent } from '../contract/audit_events.ts';
 import {
   answeredMetadata,
   duration,
+  ip,
   limit,
   metadata,
   scopes,
@@ -25,7 +26,7 @@ import { newOrganization, organization, organizationPatch } from '../contract/or
 import { problem } from '../contract/problem.ts';
 import { newServiceAccount, serviceAccount, serviceAccountPatch } from '../contract/service_accounts.ts';
 import { verdict, verifyRequest, whoami } from '../contract/verdict.ts';
-import { DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, MAX_SCOPE_LENGTH } from '../core/constants.ts';
+import { DEFAULT_PAGE_SIZE, MAX_IP_LENGTH, MAX_PAGE_SIZE, MAX_SCOPE_LENGTH } from '../core/constants.ts';
 import { SERVICE_ACCOUNT_ID_PATTERN } from '../core/id.ts';
 import { SCOPE_PATTERN } from '../core/scope.ts';
 import { FIELD_DESCRIPTIONS } from './descriptions.ts';
@@ -98,6 +99,7 @@ const ON_THE_WIRE = new Map<z.core.$ZodType, JsonSchema>([
   [metadata, jsonObject],
   [answeredMetadata, jsonObject],
   [serviceAccountId, { type: 'string', pattern: SERVICE_ACCOUNT_ID_PATTERN.source }],
+  [ip, { type: 'string', maxLength: MAX_IP_LENGTH, anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }],
   [duration, { type: 'string', pattern: '^[1-9][0-9]*[smhdw]$' }],
   [
     rotation.shape.gracePeriod.unwrap(),
@@ -152,6 +154,9 @@ function override({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonS
   else if (jsonSchema.format !== undefined && SPEAKING_FORMATS.has(jsonSchema.format)) {
     delete jsonSchema.pattern;
   }
+  // Of an integer without bounds zod names the largest that JavaScript counts with.
+  if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+  if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
   const across = ACROSS_FIELDS.get(zodSchema);
   if (across !== undefined) replace(jsonSchema, across({ ...jsonSchema }));
 }

@@ -1,9 +1,9 @@
 import * as z from 'zod';
 
 import { verdictResource } from '../contract/resources.ts';
-import { verifyRequest, type VerdictResource } from '../contract/verdict.ts';
+import { boundVerifyRequest, type VerdictResource } from '../contract/verdict.ts';
 import { MAX_VERIFY_MANY } from '../core/constants.ts';
-import { parseOrganizationId, type OrganizationId } from '../core/id.ts';
+import { ANY_ORGANIZATION, parseOrganizationId, type OrganizationId } from '../core/id.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import { parseSecret } from '../core/secret.ts';
 import type { Verifier } from '../verifier/verifier.ts';
@@ -18,10 +18,10 @@ const verifierProps = z
   .optional();
 export type VerifierProps = z.input<typeof verifierProps>;
 
-const manyRequests = z.array(verifyRequest).max(MAX_VERIFY_MANY);
+const manyRequests = z.array(boundVerifyRequest).max(MAX_VERIFY_MANY);
 
-export type VerifyInput = z.input<typeof verifyRequest>;
-type VerifyArguments = z.output<typeof verifyRequest>;
+export type VerifyInput = z.input<typeof boundVerifyRequest>;
+type VerifyArguments = z.output<typeof boundVerifyRequest>;
 
 /** The verdict on one key for the organization that the binding is for. */
 export async function verify(
@@ -29,9 +29,9 @@ export async function verify(
   props: unknown,
   input: VerifyInput,
 ): Promise<Result<VerdictResource>> {
-  const request = parsed(verifyRequest, input);
+  const request = parsed(boundVerifyRequest, input);
   if (!request.ok) return request;
-  const verdicts = await verdictsOf(verifier, props, [request.value]);
+  const verdicts = await verdictsOf(verifier, props, [request.value], () => 'organization');
   if (!verdicts.ok) return verdicts;
   const [verdict] = verdicts.value;
   return verdict === undefined ? refuse({ kind: 'unavailable' }) : accept(verdict);
@@ -44,37 +44,52 @@ export async function verifyMany(
   inputs: readonly VerifyInput[],
 ): Promise<Result<VerdictResource[]>> {
   const requests = parsed(manyRequests, inputs);
-  return requests.ok ? verdictsOf(verifier, props, requests.value) : requests;
+  return requests.ok
+    ? verdictsOf(verifier, props, requests.value, (index) => `${index}.organization`)
+    : requests;
 }
 
 async function verdictsOf(
   verifier: Verifier,
   props: unknown,
   requests: readonly VerifyArguments[],
+  pathOf: (index: number) => string,
 ): Promise<Result<VerdictResource[]>> {
   const bound = verifierProps.safeParse(props);
   if (!bound.success)
     return refuse({ kind: 'invalid_credential', reason: 'the binding has no usable props' });
+  const { organization: named = null } = bound.data ?? {};
+  const isForAll = named === ANY_ORGANIZATION;
+  const faults = requests.flatMap(({ organization }, index) =>
+    isForAll && organization === null
+      ? [{ path: pathOf(index), message: 'is required: the binding is for every organization' }]
+      : [],
+  );
+  if (faults.length > 0) return refuse({ kind: 'invalid', faults });
+
   // A malformed key needs no organization looked up.
   const isNeeded = requests.some(({ key }) => parseSecret(key) !== null);
-  const strictest = Math.min(...requests.map(({ maxStaleness = Infinity }) => maxStaleness));
-  const organizationId = isNeeded
-    ? await organizationOf(
-        verifier,
-        bound.data?.organization ?? null,
-        Number.isFinite(strictest) ? strictest : null,
-      )
-    : null;
-  if (organizationId === undefined) return refuse({ kind: 'not_found', what: 'organization' });
+  const own = isNeeded ? await organizationOf(verifier, named, strictestOf(requests)) : null;
+  const isForeign = ({ organization = null }: VerifyArguments): boolean =>
+    own !== null && organization !== null && organization !== own;
+  if (own === undefined || requests.some(isForeign))
+    return refuse({ kind: 'not_found', what: 'organization' });
+
   const verdicts = await verifier.verifyMany(
-    requests.map(({ scopes = [], ip = null, userAgent = null, ...request }) => ({
+    requests.map(({ scopes = [], ip = null, userAgent = null, organization = null, ...request }) => ({
       ...request,
       scopes,
-      organizationId,
+      organizationId: own ?? organization,
       usedFrom: { ip, userAgent },
     })),
   );
   return accept(verdicts.map(verdictResource));
+}
+
+/** The least staleness that any of them asks for; null: none asks. */
+function strictestOf(requests: readonly VerifyArguments[]): number | null {
+  const strictest = Math.min(...requests.map(({ maxStaleness = Infinity }) => maxStaleness));
+  return Number.isFinite(strictest) ? strictest : null;
 }
 
 /** An id stands for itself: of an organization that is none no key can be found. */

@@ -1,7 +1,7 @@
 import { isNamed, holderOf, rootOf, type Principal } from '../core/caller.ts';
 import { decide, LIVE, type Question } from '../core/decide.ts';
 import { missesOf, type Floods } from '../core/floods.ts';
-import { DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
+import { ANY_ORGANIZATION, DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { presentedBy } from '../core/presented.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
@@ -13,9 +13,6 @@ import type { Answer, Lookup } from './lookup.ts';
 import type { OrganizationNames } from './organization_names.ts';
 import type { Uses } from './uses.ts';
 import type { Wanted } from './wanted.ts';
-
-/** How a binding says that it is for every organization. */
-const ANY_ORGANIZATION = '*';
 
 /** From where a key was used, as far as is known. */
 export interface UsedFrom {

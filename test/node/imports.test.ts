@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   dialects: ['core', 'contract', 'keyring', 'verifier', 'http'],
   rpc: ['core', 'contract', 'keyring', 'verifier'],
   openapi: ['core', 'contract'],
+  client: ['contract'],
 };
 const FOLDERS = Object.keys(MAY_IMPORT);
 

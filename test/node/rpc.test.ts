@@ -89,6 +89,45 @@ describe('the Verifier entrypoint', () => {
     expect(await call('NOBODY', 'verify', { key: mine.secret })).toMatchObject(refusedWith('not_found'));
   });
 
+  it('over a binding for every organization looks among the keys of the one that is asked for', async () => {
+    await root('POST', '/v1/organizations', { name: 'Ours', slug: 'ours' });
+    const [mine, ours] = [await mint(), await mint('ours')];
+    const idOf = async ({ secret }: { secret: string }) =>
+      String((await call('ANY', 'verify', { key: secret })).value?.['organizationId']);
+    const [mineId, oursId] = [await idOf(mine), await idOf(ours)];
+    const codeOf = async (binding: string, { secret }: { secret: string }, organization: unknown) => {
+      const { value } = await call(binding, 'verify', { key: secret, organization });
+      return value?.['error']?.['code'] ?? value?.['code'];
+    };
+    expect(await codeOf('ANY', mine, mineId)).toBe('VALID');
+    expect(await codeOf('ANY', mine, oursId)).toBe('NOT_FOUND');
+    expect(await codeOf('ANY', ours, oursId)).toBe('VALID');
+    expect(await codeOf('MINE', mine, mineId)).toBe('VALID');
+    expect(await codeOf('MINE', mine, null)).toBe('VALID');
+    expect(await codeOf('MINE', ours, oursId), 'a binding’s own bounds it').toBe('not_found');
+    expect(await codeOf('MINE', mine, oursId)).toBe('not_found');
+
+    const unsaid = { error: { code: 'invalid_request', errors: [{ path: 'organization' }] } };
+    for (const organization of [null, 'ours', '*', '', 1]) {
+      expect(await call('ANY', 'verify', { key: mine.secret, organization })).toMatchObject({
+        value: unsaid,
+      });
+    }
+    expect(
+      await call('ANY', 'verifyMany', [
+        { key: ours.secret, organization: oursId },
+        { key: ours.secret, organization: mineId },
+        { key: ours.secret },
+        { key: 'nonsense', organization: mineId },
+      ]),
+    ).toMatchObject({
+      value: [{ code: 'VALID' }, { code: 'NOT_FOUND' }, { code: 'VALID' }, { code: 'MALFORMED' }],
+    });
+    expect(await call('ANY', 'verifyMany', [{ key: 'x' }, { key: 'x', organization: null }])).toMatchObject({
+      value: { error: { errors: [{ path: '1.organization' }] } },
+    });
+  });
+
   it('keeps the order of many', async () => {
     const keys = await Promise.all([mint(), mint(), mint()]);
     const requests = keys.map(({ secret }) => ({ key: secret })).toSpliced(1, 0, { key: 'nonsense' });

@@ -45,16 +45,21 @@ describe('the document', () => {
     expect(holdsSecret(JSON.stringify(DOCUMENT))).toBe(false);
   });
 
-  it('says of each field what is said of its name, and of no other', () => {
-    const told = Object.values(DOCUMENT.components.schemas).flatMap(({ properties = {} }) =>
-      Object.entries(properties).map(([field, schema]) => [
-        field,
-        typeof schema === 'object' ? schema.description : undefined,
-      ]),
+  it('says of no field what is said of another’s name', () => {
+    const words = Object.entries(FIELD_DESCRIPTIONS);
+    for (const [name, { properties = {} }] of Object.entries(DOCUMENT.components.schemas)) {
+      for (const [field, schema] of Object.entries(properties)) {
+        const description = typeof schema === 'object' ? schema.description : undefined;
+        const of = words.filter(([, said]) => said === description).map(([named]) => named);
+        if (of.length > 0) expect(of, `${name}.${field}`).toContain(field);
+      }
+    }
+    const { ApiKey, RevokedKey } = DOCUMENT.components.schemas;
+    expect(ApiKey?.properties?.['createdAt']).not.toHaveProperty('description');
+    expect(RevokedKey?.properties?.['effectiveBy']).toHaveProperty(
+      'description',
+      FIELD_DESCRIPTIONS['effectiveBy'],
     );
-    expect(told).toEqual(told.map(([field = '']) => [field, FIELD_DESCRIPTIONS[field]]));
-    expect(told).toContainEqual(['effectiveBy', FIELD_DESCRIPTIONS['effectiveBy']]);
-    expect(told).toContainEqual(['createdAt', undefined]);
   });
 
   it.for(Object.keys(REQUEST_EXAMPLES) as (keyof typeof REQUESTS)[])(

@@ -1,0 +1,55 @@
+import { within } from './deadline.ts';
+import { send, type Call, type Reply, type Target } from './https.ts';
+import { isObject, noSuchId, refusedBy, unanswered } from './problem.ts';
+import type { Refused } from './services.ts';
+
+/** Whom to call, and how. */
+export interface Caller {
+  readonly target: Target;
+  readonly timeoutMs: number;
+  readonly organization: string | undefined;
+}
+
+interface Sent {
+  readonly body?: unknown;
+  readonly query?: object;
+  /** What reads may be sent again when the connection broke; of the rest, what says so here. */
+  readonly isRepeatable?: boolean;
+}
+
+/** What a path may be made of; an id of anything else names nothing, and must not lead the call elsewhere. */
+const SEGMENT = /^[\w-]+$/;
+
+/** The value that a call of `/v1` answers, with when it takes effect where that is said; or why there is none. */
+export async function call<Value>(
+  { target, timeoutMs, organization }: Caller,
+  method: Call['method'],
+  segments: readonly string[],
+  { body, query = {}, isRepeatable = method === 'GET' }: Sent = {},
+): Promise<Value | Refused> {
+  if (!segments.every((segment) => SEGMENT.test(segment))) return noSuchId();
+  const asked = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
+  const search = asked.length === 0 ? '' : `?${String(new URLSearchParams(asked))}`;
+  const path = `/v1/${segments.join('/')}${search}`;
+  let reply: Reply;
+  try {
+    reply = await within(timeoutMs, (signal) =>
+      send(target, { method, path, body, organization, isRepeatable }, signal),
+    );
+  } catch (error) {
+    return unanswered(String(error).replaceAll(target.credential, '[the credential]'), isRepeatable);
+  }
+  // What Mintmark answers with success is taken to be what its contract says.
+  return answerIn(reply, isRepeatable) as Value | Refused;
+}
+
+function answerIn(reply: Reply, isRepeatable: boolean): object {
+  const { status, headers, body } = reply;
+  if (status !== 200 && status !== 201 && status !== 204) return refusedBy(reply, isRepeatable);
+  const answer = status === 204 ? {} : body;
+  if (!isObject(answer)) return unanswered(`Mintmark answered ${status} without JSON.`, isRepeatable);
+  const effectiveBy = headers.get('Mintmark-Effective-By');
+  return effectiveBy === null ? answer : { ...answer, effectiveBy };
+}

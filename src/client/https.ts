@@ -1,0 +1,96 @@
+/** Where Mintmark is served, and as whom to call it. */
+export interface Endpoint {
+  /** Its address, such as `https://keys.example.com`. Plain HTTP goes to this machine alone. */
+  readonly url: string | URL;
+  /** A key with the scopes that the calls need; for verification alone, `mintmark:keys:verify`. */
+  readonly credential: string;
+  /** What sends the request; the platform's own unless said. */
+  readonly fetch?: Fetch | undefined;
+}
+
+/** The part of `fetch` that is used. */
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+/** One call. */
+export interface Call {
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly body?: unknown;
+  /** For root: the id or slug of the organization that is meant. */
+  readonly organization?: string | null | undefined;
+  /** Doing it twice is doing it once, so that it may be sent again when the connection broke. */
+  readonly isRepeatable: boolean;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers: Headers;
+  /** Undefined: there was no JSON. */
+  readonly body: unknown;
+}
+
+const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/;
+/** What a header can carry. */
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+
+/** An endpoint that can be called. */
+export interface Target {
+  readonly url: string;
+  readonly credential: string;
+  readonly fetch: Fetch;
+}
+
+/** Throws a TypeError, which never repeats the credential, for an endpoint that can't be called. */
+export function targetOf({ url, credential, fetch: sender }: Endpoint): Target {
+  if (!URL.canParse(String(url))) throw new TypeError('url must be an absolute URL');
+  const { protocol, hostname, origin, pathname } = new URL(url);
+  if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname)))
+    throw new TypeError('url must be https, or http to this machine');
+  if (typeof credential !== 'string' || !VISIBLE_ASCII.test(credential))
+    throw new TypeError('credential must be visible ASCII characters');
+  return {
+    url: origin + pathname.replace(/\/+$/, ''),
+    credential,
+    // Called through the global each time: a Worker's fetch is bound to the request that is being served.
+    fetch: sender ?? ((to, init) => fetch(to, init)),
+  };
+}
+
+/**
+ * Sends a call and reads the answer. Throws where there is none: after a connection that broke, once more for what is
+ * repeatable, or by the signal.
+ */
+export async function send(target: Target, call: Call, signal: AbortSignal): Promise<Reply> {
+  const { url, credential } = target;
+  const { method, path, body, organization, isRepeatable } = call;
+  const attempt = async (): Promise<Reply> => {
+    const response = await target.fetch(url + path, {
+      method,
+      headers: {
+        Authorization: `Bearer ${credential}`,
+        Accept: 'application/json',
+        ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...(typeof organization === 'string' ? { 'Mintmark-Organization': organization } : {}),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal,
+      // The credential goes nowhere else.
+      redirect: 'manual',
+    });
+    return { status: response.status, headers: response.headers, body: parsed(await response.text()) };
+  };
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!isRepeatable || signal.aborted) throw error;
+    return attempt();
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

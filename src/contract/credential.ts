@@ -1,0 +1,54 @@
+/** Visible ASCII: what a header can carry without being taken apart. */
+const CREDENTIAL = /^[\x21-\x7e]+$/;
+/** Repeated headers reach us joined by a comma and a space. */
+const REPEATED = /, /;
+
+/** How a header carries a credential: by a scheme of RFC 9110 §11, or bare. */
+export type Scheme = 'bearer' | 'basic' | 'bare';
+
+/** The headers that a credential may come in, and how. */
+export type CredentialHeaders = Readonly<Record<string, readonly Scheme[]>>;
+
+/** What a request presents: one credential, or why it is none. */
+export type Presented =
+  | { readonly credential: string }
+  | { readonly fault: 'missing_credential' | 'multiple_credentials' | 'invalid_credential' };
+
+/**
+ * The one credential of a request, out of the headers that may carry it: `Authorization: Bearer` (RFC 6750 §2.1),
+ * `Authorization: Basic` as the user name (RFC 7617), or a header that is nothing else. Never the query. Two are a fault,
+ * even two that are equal.
+ */
+export function presented(headers: Headers, carriers: CredentialHeaders): Presented {
+  const present = Object.entries(carriers).flatMap(([name, schemes]) => {
+    const value = headers.get(name);
+    return value === null ? [] : [{ value, schemes }];
+  });
+  const [carrier, another] = present;
+  if (another !== undefined) return { fault: 'multiple_credentials' };
+  if (carrier === undefined) return { fault: 'missing_credential' };
+  const { value, schemes } = carrier;
+  if (schemes.includes('bare')) return checked(value);
+
+  const [, named = '', rest = ''] = /^(\S+)\s*(.*)$/.exec(value) ?? [];
+  const scheme = schemes.find((known) => known === named.toLowerCase());
+  if (scheme === undefined) return { fault: 'missing_credential' };
+  if (scheme === 'bearer') return checked(rest);
+  return REPEATED.test(rest) ? { fault: 'multiple_credentials' } : checked(basicUserName(rest));
+}
+
+function checked(text: string): Presented {
+  if (REPEATED.test(text)) return { fault: 'multiple_credentials' };
+  if (text === '') return { fault: 'missing_credential' };
+  return CREDENTIAL.test(text) ? { credential: text } : { fault: 'invalid_credential' };
+}
+
+/** The user name of RFC 7617: what stands before the first colon, or all of it. */
+function basicUserName(encoded: string): string {
+  try {
+    const [userName = ''] = atob(encoded.trim()).split(':', 1);
+    return userName;
+  } catch {
+    return '\0';
+  }
+}
