@@ -33,7 +33,7 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['test/scripts/**/*.test.ts', 'test/node/**/*.test.ts'],
+          include: ['test/scripts/**/*.test.ts', 'test/node/**/*.test.ts', 'examples/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -8,8 +8,22 @@ export interface Endpoint {
   readonly fetch?: Fetch | undefined;
 }
 
-/** The part of `fetch` that is used. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+/** The part of `fetch` that is used, so that every platform's own will do. */
+export type Fetch = (url: string, init: Init) => PromiseLike<FetchResponse>;
+
+interface Init {
+  method: string;
+  headers: Record<string, string>;
+  body?: string;
+  signal: AbortSignal;
+  redirect: 'manual';
+}
+
+interface FetchResponse {
+  readonly status: number;
+  readonly headers: { get(name: string): string | null };
+  text(): PromiseLike<string>;
+}
 
 /** One call. */
 export interface Call {
@@ -24,7 +38,7 @@ export interface Call {
 
 export interface Reply {
   readonly status: number;
-  readonly headers: Headers;
+  readonly headers: FetchResponse['headers'];
   /** Undefined: there was no JSON. */
   readonly body: unknown;
 }

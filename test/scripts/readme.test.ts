@@ -4,16 +4,14 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { blocksOf } from './blocks.ts';
 import { copyProject, freePort, leftoversIn, type ProjectCopy, type Run } from './project_copy.ts';
 
 const README = readFileSync('README.md', 'utf8');
 const GATE = readFileSync('.ci/run', 'utf8');
 const TIMEOUT_MS = 60_000;
 
-const blocks = (language: string): string[] =>
-  [...README.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, 'gm'))].map(
-    ([, text = '']) => text,
-  );
+const blocks = (language: string): string[] => blocksOf(README, language);
 
 /** What is run elsewhere, and where: by the gate, or by the test that starts or deploys a copy of the project. */
 const RUN_ELSEWHERE: Record<string, () => boolean> = {
