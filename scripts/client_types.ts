@@ -40,7 +40,8 @@ function generate(): string {
     );
     if (status !== 0) throw new Problem(`The types could not be generated:\n${stdout}${stderr}`);
     const schemas = readFileSync(join(directory, 'client.schemas.ts'), 'utf8');
-    return HEADING + schemas.slice(schemas.indexOf('export type'));
+    // A text of either of two formats is a text.
+    return HEADING + schemas.slice(schemas.indexOf('export type')).replaceAll('string | string', 'string');
   } finally {
     rmSync(directory, { recursive: true });
   }

@@ -279,7 +279,7 @@ export type VerifyRequest = {
      * The client's IP address, for the last use.
      * @maxLength 45
      */
-    ip?: unknown;
+    ip?: string;
     /**
      * The client's user agent, for the last use.
      */

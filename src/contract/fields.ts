@@ -67,12 +67,12 @@ function isPrincipal(value: string): boolean {
   return value === 'root' || value === 'system' || /^(?:org|sa|key|evt)_/.test(value);
 }
 
-export const serviceAccountId = z.custom<ServiceAccountId>(
+export const serviceAccountId: z.ZodType<ServiceAccountId, string> = z.custom<ServiceAccountId>(
   (value) => typeof value === 'string' && SERVICE_ACCOUNT_ID_PATTERN.test(value),
   { error: 'must be the id of a service account, sa_…' },
 );
 
-export const organizationId = z.custom<OrganizationId>(
+export const organizationId: z.ZodType<OrganizationId, string> = z.custom<OrganizationId>(
   (value) => typeof value === 'string' && ORGANIZATION_ID_PATTERN.test(value),
   { error: 'must be the id of an organization, org_…' },
 );
@@ -123,7 +123,7 @@ const isObject = (value: unknown): value is Metadata =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A JSON object of the application's own, of at most 4 KiB when written as JSON in UTF-8. */
-export const metadata = z
+export const metadata: z.ZodType<Metadata, Record<string, unknown>> = z
   .custom<Metadata>(isObject, { error: 'must be a JSON object' })
   .superRefine((value, context) => {
     if (!isObject(value)) return;

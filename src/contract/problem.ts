@@ -41,6 +41,6 @@ export const problem = z.strictObject({
   detail: z.string(),
   code: z.enum(PROBLEM_CODES),
   requestId: z.string(),
-  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).exactOptional(),
 });
 export type ProblemResource = z.infer<typeof problem>;

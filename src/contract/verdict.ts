@@ -27,18 +27,18 @@ export const boundVerifyRequest = verifyRequest.extend({
 export const verdict = z.strictObject({
   valid: z.boolean(),
   code: z.enum(VERDICT_CODES),
-  keyId: z.string().optional(),
-  organizationId: z.string().optional(),
-  serviceAccountId: z.string().optional(),
-  userId: z.string().optional(),
-  name: z.string().optional(),
-  environment: z.enum(ENVIRONMENTS).optional(),
-  scopes: z.array(z.string()).optional(),
-  metadata: answeredMetadata.optional(),
-  expiresAt: timestamp.optional(),
+  keyId: z.string().exactOptional(),
+  organizationId: z.string().exactOptional(),
+  serviceAccountId: z.string().exactOptional(),
+  userId: z.string().exactOptional(),
+  name: z.string().exactOptional(),
+  environment: z.enum(ENVIRONMENTS).exactOptional(),
+  scopes: z.array(z.string()).exactOptional(),
+  metadata: answeredMetadata.exactOptional(),
+  expiresAt: timestamp.exactOptional(),
   source: z.enum(['memory', 'kv', 'd1', 'none']),
   ageSeconds: z.int(),
-  degraded: z.literal(true).optional(),
+  degraded: z.literal(true).exactOptional(),
 });
 export type VerdictResource = z.infer<typeof verdict>;
 

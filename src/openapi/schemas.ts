@@ -44,8 +44,8 @@ const readiness = z.strictObject({
   status: z.enum(['ok', 'unavailable']),
   version: z.string(),
   rootKey: z.enum(['ok', 'missing', 'unusable']),
-  database: dependency.optional(),
-  cache: dependency.optional(),
+  database: dependency.exactOptional(),
+  cache: dependency.exactOptional(),
 });
 
 const wellKnown = z.strictObject({
@@ -99,7 +99,17 @@ const ON_THE_WIRE = new Map<z.core.$ZodType, JsonSchema>([
   [metadata, jsonObject],
   [answeredMetadata, jsonObject],
   [serviceAccountId, { type: 'string', pattern: SERVICE_ACCOUNT_ID_PATTERN.source }],
-  [ip, { type: 'string', maxLength: MAX_IP_LENGTH, anyOf: [{ format: 'ipv4' }, { format: 'ipv6' }] }],
+  [
+    ip,
+    {
+      type: 'string',
+      maxLength: MAX_IP_LENGTH,
+      anyOf: [
+        { type: 'string', format: 'ipv4' },
+        { type: 'string', format: 'ipv6' },
+      ],
+    },
+  ],
   [duration, { type: 'string', pattern: '^[1-9][0-9]*[smhdw]$' }],
   [
     rotation.shape.gracePeriod.unwrap(),

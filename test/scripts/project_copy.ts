@@ -16,7 +16,17 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const CHECKOUT = dirname(dirname(import.meta.dirname));
-const COPIED = ['examples', 'migrations', 'package.json', 'scripts', 'src', 'tsconfig.json', 'wrangler.toml'];
+const COPIED = [
+  'README.md',
+  'examples',
+  'migrations',
+  'package.json',
+  'scripts',
+  'src',
+  'tsconfig.json',
+  'tsconfig.package.json',
+  'wrangler.toml',
+];
 const POLL_MS = 50;
 
 /** A copy of the project, so that a checkout's own `.dev.vars` and data are out of reach. */
