@@ -1,20 +1,12 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestHarness } from 'wrangler';
 
 import { createClient, orThrow, type Client } from '../../src/client/client.ts';
-import { folderOf, said, toolOf } from './package/commands.ts';
-import {
-  createConsumer,
-  installedIn,
-  packHono,
-  packProject,
-  temporaryFolder,
-  typeErrors,
-  writeFiles,
-} from './package/projects.ts';
+import { said, toolOf } from './package/commands.ts';
+import { createWorkerConsumer, installedIn, workerTypeErrors, writeFiles } from './package/projects.ts';
 
 const ROOT_KEY = 'package-test-root-key-0123456789-abcdef';
 const FIXTURES = join(import.meta.dirname, 'package', 'worker');
@@ -24,10 +16,7 @@ const fixture = (name: string): string => readFileSync(join(FIXTURES, name), 'ut
 let directory: string;
 
 beforeAll(async () => {
-  directory = temporaryFolder();
-  const tarballs = temporaryFolder();
-  await createConsumer(directory, [await packProject(tarballs), await packHono(tarballs)]);
-  rmSync(tarballs, { recursive: true });
+  directory = await createWorkerConsumer();
   writeFiles(directory, {
     'worker.ts': fixture('worker.ts.txt'),
     'bindings.ts': fixture('bindings.ts.txt'),
@@ -40,16 +29,7 @@ it('comes with nothing but the hono that the Worker has', async () => {
   expect(await installedIn(directory)).toEqual(['hono', 'mintmark']);
 });
 
-const check = (...files: readonly string[]): Promise<string> =>
-  typeErrors(directory, files, {
-    module: 'esnext',
-    moduleResolution: 'bundler',
-    lib: ['esnext'],
-    typeRoots: [dirname(dirname(folderOf('@cloudflare/workers-types')))],
-    types: ['@cloudflare/workers-types'],
-    noEmit: true,
-    allowImportingTsExtensions: true,
-  });
+const check = (...files: readonly string[]): Promise<string> => workerTypeErrors(directory, files);
 
 /** What a line is tried after. */
 const PRELUDE = `

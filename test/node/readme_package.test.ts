@@ -7,14 +7,7 @@ import { createTestHarness } from 'wrangler';
 import { createClient, orThrow, type Client } from '../../src/client/client.ts';
 import { blocksOf } from '../scripts/blocks.ts';
 import { folderOf, said } from './package/commands.ts';
-import {
-  createConsumer,
-  packHono,
-  packProject,
-  temporaryFolder,
-  typeErrors,
-  writeFiles,
-} from './package/projects.ts';
+import { createWorkerConsumer, typeErrors, workerTypeErrors, writeFiles } from './package/projects.ts';
 
 const ROOT_KEY = 'readme-test-root-key-0123456789-abcdefgh';
 const README = readFileSync('README.md', 'utf8');
@@ -41,10 +34,7 @@ let client: Client;
 let url: string;
 
 beforeAll(async () => {
-  directory = temporaryFolder();
-  const tarballs = temporaryFolder();
-  await createConsumer(directory, [await packProject(tarballs), await packHono(tarballs)]);
-  rmSync(tarballs, { recursive: true });
+  directory = await createWorkerConsumer();
   writeFiles(directory, {
     'with_hono.ts': withHono,
     'without_hono.ts': withoutHono,
@@ -76,18 +66,6 @@ async function secretWith(...permissions: string[]): Promise<string> {
   return orThrow(await client.keys.create({ name: 'a key', serviceAccountId: account.id })).secret;
 }
 
-function workerTypeErrors(...files: readonly string[]): Promise<string> {
-  const types = '@cloudflare/workers-types';
-  return typeErrors(directory, files, {
-    module: 'esnext',
-    moduleResolution: 'bundler',
-    lib: ['esnext'],
-    typeRoots: [dirname(dirname(folderOf(types)))],
-    types: [types],
-    noEmit: true,
-  });
-}
-
 it('has a block for each way in, of ten lines at most', () => {
   expect(blocksOf(README, 'ts')).toHaveLength(4);
   for (const block of blocksOf(README, 'ts')) expect(block.trim().split('\n').length).toBeLessThanOrEqual(10);
@@ -97,7 +75,7 @@ it.for([
   ['with_hono', '/api/me'],
   ['without_hono', '/'],
 ] as const)('its Worker %s is well typed, and lets in who has the key for it', async ([name, path]) => {
-  expect(await workerTypeErrors(`${name}.ts`)).toBe('');
+  expect(await workerTypeErrors(directory, [`${name}.ts`])).toBe('');
 
   const statusFor = async (headers: Record<string, string>): Promise<number> => {
     const response = await harness.getWorker(name).fetch(`http://worker${path}`, { headers });
@@ -139,5 +117,5 @@ it('what docs/package.md shows is well typed', async () => {
   expect(shown.length).toBeGreaterThan(2);
   const files = Object.fromEntries(shown.map((block, index) => [`shown_${index}.ts`, PRELUDE + block]));
   writeFiles(directory, files);
-  expect(await workerTypeErrors(...Object.keys(files))).toBe('');
+  expect(await workerTypeErrors(directory, Object.keys(files))).toBe('');
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -39,6 +39,14 @@ export async function packHono(destination: string): Promise<string> {
 export async function createConsumer(directory: string, tarballs: readonly string[]): Promise<void> {
   writeFiles(directory, { 'package.json': JSON.stringify({ private: true, type: 'module' }) });
   await said(directory, 'npm', ['install', '--ignore-scripts', ...OFFLINE, ...tarballs]);
+}
+
+/** A new project of someone else's Worker: the package and hono. */
+export async function createWorkerConsumer(): Promise<string> {
+  const [directory, tarballs] = [temporaryFolder(), temporaryFolder()];
+  await createConsumer(directory, [await packProject(tarballs), await packHono(tarballs)]);
+  rmSync(tarballs, { recursive: true });
+  return directory;
 }
 
 /** The names of all packages that npm finds installed in a project; it finds nothing amiss. */
@@ -92,4 +100,18 @@ export async function typeErrors(
     '.',
   ]);
   return output + errors;
+}
+
+/** The same for files of a Worker. */
+export function workerTypeErrors(directory: string, files: readonly string[]): Promise<string> {
+  const types = '@cloudflare/workers-types';
+  return typeErrors(directory, files, {
+    module: 'esnext',
+    moduleResolution: 'bundler',
+    lib: ['esnext'],
+    typeRoots: [dirname(dirname(folderOf(types)))],
+    types: [types],
+    noEmit: true,
+    allowImportingTsExtensions: true,
+  });
 }
