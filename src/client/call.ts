@@ -1,6 +1,7 @@
 import { within } from './deadline.ts';
 import { send, type Call, type Reply, type Target } from './https.ts';
-import { isObject, noSuchId, refusedBy, unanswered } from './problem.ts';
+import { isObject, noSuchId, refusedBy, unanswered, unwritable } from './problem.ts';
+import { reasonOf, withoutSecrets } from './reason.ts';
 import type { Refused } from './services.ts';
 
 /** Whom to call, and how. */
@@ -27,19 +28,20 @@ export async function call<Value>(
   segments: readonly string[],
   { body, query = {}, isRepeatable = method === 'GET' }: Sent = {},
 ): Promise<Value | Refused> {
-  if (!segments.every((segment) => SEGMENT.test(segment))) return noSuchId();
-  const asked = Object.entries(query).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, String(value)]],
-  );
-  const search = asked.length === 0 ? '' : `?${String(new URLSearchParams(asked))}`;
-  const path = `/v1/${segments.join('/')}${search}`;
+  if (!segments.every((segment) => typeof segment === 'string' && SEGMENT.test(segment))) return noSuchId();
+  let sent: Call;
+  try {
+    const path = `/v1/${segments.join('/')}${searchOf(query)}`;
+    const written = body === undefined ? {} : { body: JSON.stringify(body) };
+    sent = { method, path, organization, isRepeatable, ...written };
+  } catch (error) {
+    return unwritable(reasonOf(error));
+  }
   let reply: Reply;
   try {
-    reply = await within(timeoutMs, (signal) =>
-      send(target, { method, path, body, organization, isRepeatable }, signal),
-    );
+    reply = await within(timeoutMs, (signal) => send(target, sent, signal));
   } catch (error) {
-    return unanswered(String(error).replaceAll(target.credential, '[the credential]'), isRepeatable);
+    return unanswered(withoutSecrets(reasonOf(error), [target.credential, ...secretsIn(body)]), isRepeatable);
   }
   // What Mintmark answers with success is taken to be what its contract says.
   return answerIn(reply, isRepeatable) as Value | Refused;
@@ -53,3 +55,14 @@ function answerIn(reply: Reply, isRepeatable: boolean): object {
   const effectiveBy = headers.get('Mintmark-Effective-By');
   return effectiveBy === null ? answer : { ...answer, effectiveBy };
 }
+
+function searchOf(query: object): string {
+  const asked = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
+  return asked.length === 0 ? '' : `?${String(new URLSearchParams(asked))}`;
+}
+
+/** The key that a body asks about. */
+const secretsIn = (body: unknown): string[] =>
+  isObject(body) && typeof body['key'] === 'string' ? [body['key']] : [];

@@ -1,6 +1,6 @@
 import { call, type Caller } from './call.ts';
 import { MAX_TIMEOUT_MS } from './deadline.ts';
-import { targetOf, type Endpoint, type Fetch } from './https.ts';
+import { isVisibleAscii, targetOf, type Endpoint, type Fetch } from './https.ts';
 import { isRefused, unanswered } from './problem.ts';
 import type { KeysService, Refused } from './services.ts';
 import { isRefusedVerdict, isValidVerdict, type RefusedVerdict, type ValidVerdict } from './verdict.ts';
@@ -24,15 +24,14 @@ import type {
   Whoami,
 } from './wire.ts';
 
-export type ClientOptions = (
-  | Endpoint
-  | {
-      /** A service binding to Mintmark itself, without an entrypoint: the same calls without a network hop. */
-      readonly service: { fetch: Fetch };
-      /** A key with the scopes that the calls need. */
-      readonly credential: string;
-    }
-) & {
+interface Bound {
+  /** A service binding to Mintmark itself, without an entrypoint: the same calls without a network hop. */
+  readonly service: { readonly fetch: Fetch };
+  /** A key with the scopes that the calls need. */
+  readonly credential: string;
+}
+
+export type ClientOptions = (Endpoint | Bound) & {
   /** For a root key: the id or slug of the organization that is meant. Absent: `default`. */
   readonly organization?: string;
   /** Milliseconds that an answer is waited for, 30,000 unless said. Verdicts are waited for 10,000 at most. */
@@ -104,6 +103,8 @@ export function createClient(options: ClientOptions): Client {
   const { organization, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   if (!Number.isInteger(timeoutMs) || timeoutMs < 1)
     throw new TypeError('timeoutMs must be whole milliseconds');
+  if (organization !== undefined && !isVisibleAscii(organization))
+    throw new TypeError('organization must be the id or slug of an organization');
   const target = targetOf('service' in options ? boundEndpoint(options) : options);
   const caller: Caller = { target, timeoutMs, organization };
 
@@ -149,14 +150,7 @@ export function createClient(options: ClientOptions): Client {
 }
 
 /** Any host will do where a binding says whom to call. */
-const boundEndpoint = ({
-  service,
-  credential,
-}: {
-  service: { fetch: Fetch };
-  credential: string;
-}): Endpoint => ({
-  url: 'https://mintmark',
-  credential,
-  fetch: (url, init) => service.fetch(url, init),
-});
+function boundEndpoint({ service, credential }: Bound): Endpoint {
+  if (typeof service?.fetch !== 'function') throw new TypeError('service must be a binding to Mintmark');
+  return { url: 'https://mintmark', credential, fetch: (url, init) => service.fetch(url, init) };
+}

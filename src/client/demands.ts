@@ -1,6 +1,7 @@
 import type { CredentialHeaders, Scheme } from '../contract/credential.ts';
 import { edgeAddress, ipOf } from './address.ts';
-import type { Scheme as Challenged } from './refusal.ts';
+import { isObject } from './problem.ts';
+import type { ChallengeScheme } from './refusal.ts';
 import type { BoundVerifyRequest } from './services.ts';
 
 /** Where a request's API key is read: by a scheme of `Authorization`, or in a header that is nothing else. */
@@ -32,17 +33,33 @@ export interface Demands {
 /** What Mintmark keeps of a user agent. */
 const MAX_USER_AGENT_LENGTH = 512;
 
+/** Whether text can name an organization. */
+export const isOrganizationId = (text: string): boolean => /^org_[0-9A-Za-z]{24}$/.test(text);
+
+/** A header's name (RFC 9110 §5.1). */
+const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
+
 const isTextList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string');
-const isOrganizationId = (value: unknown): boolean =>
-  value === null || (typeof value === 'string' && value.startsWith('org_'));
+const isStaleness = (value: unknown): boolean =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 3_600;
+const isOrganization = (value: unknown): boolean =>
+  value === null || (typeof value === 'string' && isOrganizationId(value));
+
+const isCarrier = (value: unknown): boolean =>
+  value === 'bearer' ||
+  value === 'basic' ||
+  (isObject(value) && typeof value['header'] === 'string' && HEADER_NAME.test(value['header']));
+const isCarriers = (value: unknown): boolean =>
+  Array.isArray(value) ? value.length > 0 && value.every(isCarrier) : isCarrier(value);
 
 /** What each demand must be that could be missed by a slip. */
 const RULES = {
   scopes: ['a list of texts', isTextList],
   environment: ['live or test', (value) => value === 'live' || value === 'test'],
-  organization: ['the id of an organization, org_…', isOrganizationId],
-  maxStaleness: ['whole seconds', Number.isInteger],
+  organization: ['the id of an organization, org_…', isOrganization],
+  maxStaleness: ['0 to 3600 whole seconds', isStaleness],
+  from: ['bearer, basic, a header, or a list of them', isCarriers],
 } as const satisfies Readonly<Record<string, readonly [string, (value: unknown) => boolean]>>;
 
 /** Throws a TypeError for a demand that is there and is none, so that a slip never asks for less than was meant. */
@@ -79,7 +96,7 @@ export function headersOf(carriers: readonly Carrier[]): CredentialHeaders {
 }
 
 /** The scheme that a refusal asks for. */
-export function schemeOf(carriers: readonly Carrier[]): Challenged {
+export function schemeOf(carriers: readonly Carrier[]): ChallengeScheme {
   if (carriers.includes('bearer')) return 'Bearer';
   return carriers.includes('basic') ? 'Basic' : 'ApiKey';
 }

@@ -78,8 +78,13 @@ export function mintmark<E extends Env = AnyEnv>(options: MintmarkOptions<E>): M
   };
 }
 
+/** The options that may be made of each request. */
+const MADE = new Set(['service', 'credential', 'scopes', 'organization', 'ip']);
+
 function check<E extends Env>(options: MintmarkOptions<E>): void {
-  const fixed = Object.entries(options).filter(([, value]) => typeof value !== 'function');
+  const fixed = Object.entries(options).filter(
+    ([name, value]) => !(MADE.has(name) && typeof value === 'function'),
+  );
   checkDemands(Object.fromEntries(fixed));
   timeoutOf(options.timeoutMs);
   if (typeof options.service === 'function') return;
@@ -89,9 +94,6 @@ function check<E extends Env>(options: MintmarkOptions<E>): void {
   // One that is made for each request can't be looked at yet.
   targetOf({ url, credential: typeof credential === 'function' ? 'later' : credential });
 }
-
-/** The options that may be made of each request. */
-const MADE = new Set(['service', 'credential', 'scopes', 'organization', 'ip']);
 
 /** The options as they are for one request; {@link outcomeOf} judges what has been made. */
 async function optionsFor<E extends Env>(

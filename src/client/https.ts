@@ -29,7 +29,8 @@ interface FetchResponse {
 export interface Call {
   readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   readonly path: string;
-  readonly body?: unknown;
+  /** JSON. */
+  readonly body?: string;
   /** For root: the id or slug of the organization that is meant. */
   readonly organization?: string | null | undefined;
   /** Doing it twice is doing it once, so that it may be sent again when the connection broke. */
@@ -44,8 +45,11 @@ export interface Reply {
 }
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/;
-/** What a header can carry. */
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+
+/** Whether a header can carry it. */
+export const isVisibleAscii = (value: unknown): value is string =>
+  typeof value === 'string' && VISIBLE_ASCII.test(value);
 
 /** An endpoint that can be called. */
 export interface Target {
@@ -60,8 +64,7 @@ export function targetOf({ url, credential, fetch: sender }: Endpoint): Target {
   const { protocol, hostname, origin, pathname } = new URL(url);
   if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname)))
     throw new TypeError('url must be https, or http to this machine');
-  if (typeof credential !== 'string' || !VISIBLE_ASCII.test(credential))
-    throw new TypeError('credential must be visible ASCII characters');
+  if (!isVisibleAscii(credential)) throw new TypeError('credential must be visible ASCII characters');
   return {
     url: origin + pathname.replace(/\/+$/, ''),
     credential,
@@ -86,7 +89,7 @@ export async function send(target: Target, call: Call, signal: AbortSignal): Pro
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
         ...(typeof organization === 'string' ? { 'Mintmark-Organization': organization } : {}),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body }),
       signal,
       // The credential goes nowhere else.
       redirect: 'manual',

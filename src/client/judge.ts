@@ -22,7 +22,12 @@ function refusalByProblem({ code, detail, errors = [] }: Problem, answer: object
   // No key holds what is no scope; and which is asked for may depend on what the request says.
   const isScopeFault = errors.length > 0 && errors.every(({ path }) => path.startsWith('scopes'));
   if (code === 'invalid_request' && isScopeFault) return refusalOf('insufficient_scope', reason);
-  const { retryAfter } = { retryAfter: null, ...answer };
-  const waits = Number.isInteger(retryAfter) ? { retryAfter: Number(retryAfter) } : {};
-  return refusalOf(code === 'rate_limited' ? code : 'unavailable', reason, waits);
+  const retryAfter = 'retryAfter' in answer ? answer.retryAfter : null;
+  return refusalOf(
+    code === 'rate_limited' ? code : 'unavailable',
+    reason,
+    isSeconds(retryAfter) ? { retryAfter } : {},
+  );
 }
+
+const isSeconds = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;

@@ -12,7 +12,10 @@ const isProblem = (value: unknown): value is Problem =>
   (value['errors'] === undefined || isFaults(value['errors']));
 
 const isFaults = (value: unknown): boolean =>
-  Array.isArray(value) && value.every((fault) => isObject(fault) && typeof fault['path'] === 'string');
+  Array.isArray(value) &&
+  value.every(
+    (fault) => isObject(fault) && typeof fault['path'] === 'string' && typeof fault['message'] === 'string',
+  );
 
 /** Whether a problem stands where a value was asked for. */
 export function isRefused(answer: unknown): answer is Refused {
@@ -31,6 +34,11 @@ export function unanswered(detail: string, isRepeatable: boolean): Refused {
   return isRepeatable
     ? own(503, 'unavailable', 'Not available', detail)
     : own(503, 'outcome_unknown', 'The outcome is not known', detail);
+}
+
+/** What can't be written as JSON was not sent. */
+export function unwritable(detail: string): Refused {
+  return own(400, 'invalid_request', 'The request is not valid', detail);
 }
 
 export function noSuchId(): Refused {

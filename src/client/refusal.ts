@@ -113,7 +113,7 @@ export function refusalOf(
 }
 
 /** The answer to it: RFC 9457, with the challenge of RFC 6750 §3 where the credential is at fault. */
-export function refusalResponse(refusal: Refusal, scheme: Scheme, realm: string): Response {
+export function refusalResponse(refusal: Refusal, scheme: ChallengeScheme, realm: string): Response {
   const { code, retryAfter } = refusal;
   const { status, title, detail, isChallenge } = WRITTEN[code];
   const headers = new Headers({ 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' });
@@ -124,13 +124,13 @@ export function refusalResponse(refusal: Refusal, scheme: Scheme, realm: string)
 }
 
 /** How the answer says that a key is to be sent. The last, for a header of its own, is registered nowhere. */
-export type Scheme = 'Bearer' | 'Basic' | 'ApiKey';
+export type ChallengeScheme = 'Bearer' | 'Basic' | 'ApiKey';
 
 /** What may stand between quotes in a header, and in a scope (RFC 6749, appendix A.4). */
 const UNQUOTABLE = /[^\x20-\x7e]|["\\]/g;
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-function challengeOf({ code, scopes }: Refusal, scheme: Scheme, realm: string): string {
+function challengeOf({ code, scopes }: Refusal, scheme: ChallengeScheme, realm: string): string {
   const { error } = WRITTEN[code];
   const parameters = [`realm="${realm.replaceAll(UNQUOTABLE, '')}"`];
   // Of these parameters RFC 7617 gives Basic the realm alone.

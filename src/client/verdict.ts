@@ -14,11 +14,16 @@ export type RefusedVerdict = Verdict & { valid: false; code: Exclude<Verdict['co
 /** Whether an answer is a verdict that lets through, in every part that a handler relies on. */
 export function isValidVerdict(answer: unknown): answer is ValidVerdict {
   if (!isObject(answer)) return false;
-  const { valid, code, keyId, organizationId, name, environment, scopes, metadata } = answer;
+  const { valid, code, keyId, organizationId, name, environment, scopes, metadata, source } = answer;
+  const { serviceAccountId, userId, expiresAt, ageSeconds, degraded } = answer;
   return (
     valid === true &&
     code === 'VALID' &&
-    [keyId, organizationId, name].every((text) => typeof text === 'string' && text !== '') &&
+    [keyId, organizationId, name, source].every((text) => typeof text === 'string' && text !== '') &&
+    [serviceAccountId, userId].every((text) => text === undefined || typeof text === 'string') &&
+    (expiresAt === undefined || (typeof expiresAt === 'string' && !Number.isNaN(Date.parse(expiresAt)))) &&
+    Number.isSafeInteger(ageSeconds) &&
+    (degraded === undefined || degraded === true) &&
     (environment === 'live' || environment === 'test') &&
     Array.isArray(scopes) &&
     scopes.every((scope) => typeof scope === 'string') &&

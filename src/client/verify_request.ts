@@ -1,7 +1,8 @@
 import { presented } from '../contract/credential.ts';
 import { timeoutOf, within } from './deadline.ts';
-import { boundRequest, headersOf, schemeOf, type Demands } from './demands.ts';
+import { boundRequest, headersOf, isOrganizationId, schemeOf, type Demands } from './demands.ts';
 import { judge } from './judge.ts';
+import { reasonOf, withoutSecrets } from './reason.ts';
 import { refusalOf, refusalResponse, type Refusal } from './refusal.ts';
 import { ask, type Source } from './source.ts';
 import type { ValidVerdict } from './verdict.ts';
@@ -35,28 +36,26 @@ export async function outcomeOf(
 ): Promise<Outcome> {
   const { from = 'bearer', realm = 'api', timeoutMs } = fixed;
   const carriers = [from].flat();
-  let credential: string | null = null;
+  const secrets: string[] = [];
   let judged: ValidVerdict | Refusal;
   try {
     const read = presented(request.headers, headersOf(carriers));
-    if ('credential' in read) ({ credential } = read);
-    judged =
-      'fault' in read
-        ? refusalOf(read.fault, read.fault)
-        : await within(timeoutOf(timeoutMs), async (signal) =>
-            judgedBy(request, read.credential, await optionsOf(), signal),
-          );
+    if ('fault' in read) judged = refusalOf(read.fault, read.fault);
+    else {
+      const { credential } = read;
+      secrets.push(credential);
+      judged = await within(timeoutOf(timeoutMs), async (signal) => {
+        const options = await optionsOf();
+        if ('credential' in options) secrets.push(options.credential);
+        return judgedBy(request, credential, options, signal);
+      });
+    }
   } catch (error) {
-    const reason = String(error);
-    // Whoever threw it may have said what it was given.
-    judged = refusalOf(
-      'unavailable',
-      credential === null ? reason : reason.replaceAll(credential, '[the key]'),
-    );
+    judged = refusalOf('unavailable', reasonOf(error));
   }
-  return 'valid' in judged
-    ? { ok: true, verdict: judged }
-    : { ok: false, refusal: judged, response: refusalResponse(judged, schemeOf(carriers), realm) };
+  if ('valid' in judged) return { ok: true, verdict: judged };
+  const refusal = { ...judged, reason: withoutSecrets(judged.reason, secrets) };
+  return { ok: false, refusal, response: refusalResponse(refusal, schemeOf(carriers), realm) };
 }
 
 async function judgedBy(
@@ -65,8 +64,11 @@ async function judgedBy(
   options: VerifyRequestOptions,
   signal: AbortSignal,
 ): Promise<ValidVerdict | Refusal> {
+  const { organization } = options;
+  // It may be what the request says.
+  if (organization === null || (typeof organization === 'string' && !isOrganizationId(organization)))
+    return refusalOf('invalid_credential', 'no organization is expected');
   const question = boundRequest(credential, request, options);
-  if (options.organization === null) return refusalOf('invalid_credential', 'no organization is expected');
   if (credential.length > MAX_CREDENTIAL_LENGTH) return refusalOf('invalid_credential', 'MALFORMED');
   return judge(await ask(options, question, signal), options);
 }

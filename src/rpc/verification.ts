@@ -18,6 +18,9 @@ const verifierProps = z
   .optional();
 export type VerifierProps = z.input<typeof verifierProps>;
 
+/** Of the form of an id, and none. */
+const NOBODYS: OrganizationId = 'org_';
+
 const manyRequests = z.array(boundVerifyRequest).max(MAX_VERIFY_MANY);
 
 export type VerifyInput = z.input<typeof boundVerifyRequest>;
@@ -70,20 +73,22 @@ async function verdictsOf(
   // A malformed key needs no organization looked up.
   const isNeeded = requests.some(({ key }) => parseSecret(key) !== null);
   const own = isNeeded ? await organizationOf(verifier, named, strictestOf(requests)) : null;
-  const isForeign = ({ organization = null }: VerifyArguments): boolean =>
-    own !== null && organization !== null && organization !== own;
-  if (own === undefined || requests.some(isForeign))
-    return refuse({ kind: 'not_found', what: 'organization' });
+  if (own === undefined) return refuse({ kind: 'not_found', what: 'organization' });
 
   const verdicts = await verifier.verifyMany(
     requests.map(({ scopes = [], ip = null, userAgent = null, organization = null, ...request }) => ({
       ...request,
       scopes,
-      organizationId: own ?? organization,
+      organizationId: both(own, organization),
       usedFrom: { ip, userAgent },
     })),
   );
   return accept(verdicts.map(verdictResource));
+}
+
+/** The organization that two limits leave, where null is none; of one that is nobody's there is no key. */
+function both(own: OrganizationId | null, asked: OrganizationId | null): OrganizationId | null {
+  return own === null || asked === null || own === asked ? (own ?? asked) : NOBODYS;
 }
 
 /** The least staleness that any of them asks for; null: none asks. */

@@ -104,8 +104,8 @@ describe('the Verifier entrypoint', () => {
     expect(await codeOf('ANY', ours, oursId)).toBe('VALID');
     expect(await codeOf('MINE', mine, mineId)).toBe('VALID');
     expect(await codeOf('MINE', mine, null)).toBe('VALID');
-    expect(await codeOf('MINE', ours, oursId), 'a binding’s own bounds it').toBe('not_found');
-    expect(await codeOf('MINE', mine, oursId)).toBe('not_found');
+    expect(await codeOf('MINE', ours, oursId), 'a binding’s own bounds it').toBe('NOT_FOUND');
+    expect(await codeOf('MINE', mine, oursId)).toBe('NOT_FOUND');
 
     const unsaid = { error: { code: 'invalid_request', errors: [{ path: 'organization' }] } };
     for (const organization of [null, 'ours', '*', '', 1]) {
