@@ -5,7 +5,7 @@ import { publint } from 'publint';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { copyProject, type ProjectCopy } from '../scripts/project_copy.ts';
-import { run, toolOf } from './package/commands.ts';
+import { run, said, toolOf } from './package/commands.ts';
 import {
   createConsumer,
   installedIn,
@@ -152,6 +152,15 @@ describe('packing', () => {
       rmSync(path);
     }
     expect(packed[1]?.equals(packed[0] ?? Buffer.of())).toBe(true);
+  });
+
+  it('that was broken off is undone by the command that docs/package.md names', async () => {
+    const nowhere = join(copy.directory, 'nowhere');
+    expect((await pack(copy.directory, nowhere)).code).not.toBe(0);
+    expect(source()).not.toBe(before);
+    expect(readFileSync('docs/package.md', 'utf8')).toContain('`npx clean-package restore`');
+    await said(copy.directory, 'npx', ['clean-package', 'restore']);
+    leavesItsSourceAlone();
   });
 
   it('makes nothing out of what does not compile, and leaves package.json as it was', async () => {
