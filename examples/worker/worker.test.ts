@@ -48,6 +48,7 @@ it('shows its front page to everyone, and files to nobody without a key', async 
 it('lets a key read or write by its scopes', async () => {
   const [reader, writer] = [await keyWith('files:read'), await keyWith('files:*')];
   expect(await call('GET', '/api/files/report', reader.secret)).toBe(200);
+  expect(await call('HEAD', '/api/files/report', reader.secret)).toBe(200);
   expect(await call('PUT', '/api/files/report', reader.secret)).toBe(403);
   expect(await call('PUT', '/api/files/report', writer.secret)).toBe(200);
   expect(await call('GET', '/api/me', (await keyWith('other:read')).secret)).toBe(403);

@@ -16,7 +16,7 @@ app.use(
   '/api/*',
   mintmark<{ Bindings: Bindings }>({
     service: (c) => c.env.MINTMARK,
-    scopes: (c) => [c.req.method === 'GET' ? 'files:read' : 'files:write'],
+    scopes: (c) => [['GET', 'HEAD'].includes(c.req.method) ? 'files:read' : 'files:write'],
   }),
 );
 

@@ -1,14 +1,15 @@
 import { within } from './deadline.ts';
-import { send, type Call, type Reply, type Target } from './https.ts';
-import { isObject, noSuchId, refusedBy, unanswered, unwritable } from './problem.ts';
+import { send, type Call, type Reply, type Target } from './http.ts';
+import { isObject } from './is_object.ts';
+import { isRefused, noSuchId, refusedBy, unanswered, unwritable } from './problem.ts';
 import { reasonOf, withoutSecrets } from './reason.ts';
 import type { Refused } from './services.ts';
 
-/** Whom to call, and how. */
-export interface Caller {
+/** To one Mintmark. */
+export interface Connection {
   readonly target: Target;
   readonly timeoutMs: number;
-  readonly organization: string | undefined;
+  readonly organization?: string;
 }
 
 interface Sent {
@@ -23,28 +24,41 @@ const SEGMENT = /^[\w-]+$/;
 
 /** The value that a call of `/v1` answers, with when it takes effect where that is said; or why there is none. */
 export async function call<Value>(
-  { target, timeoutMs, organization }: Caller,
+  { target, timeoutMs, organization }: Connection,
   method: Call['method'],
   segments: readonly string[],
   { body, query = {}, isRepeatable = method === 'GET' }: Sent = {},
 ): Promise<Value | Refused> {
   if (!segments.every((segment) => typeof segment === 'string' && SEGMENT.test(segment))) return noSuchId();
+  const secrets = [target.credential, ...secretsIn(body)];
   let sent: Call;
   try {
     const path = `/v1/${segments.join('/')}${searchOf(query)}`;
     const written = body === undefined ? {} : { body: JSON.stringify(body) };
-    sent = { method, path, organization, isRepeatable, ...written };
+    sent = {
+      method,
+      path,
+      isRepeatable,
+      ...written,
+      ...(organization === undefined ? {} : { organization }),
+    };
   } catch (error) {
-    return unwritable(reasonOf(error));
+    return discreet(unwritable(reasonOf(error)), secrets);
   }
   let reply: Reply;
   try {
     reply = await within(timeoutMs, (signal) => send(target, sent, signal));
   } catch (error) {
-    return unanswered(withoutSecrets(reasonOf(error), [target.credential, ...secretsIn(body)]), isRepeatable);
+    return discreet(unanswered(reasonOf(error), isRepeatable), secrets);
   }
+  const answer = answerIn(reply, isRepeatable);
   // What Mintmark answers with success is taken to be what its contract says.
-  return answerIn(reply, isRepeatable) as Value | Refused;
+  return isRefused(answer) ? discreet(answer, secrets) : (answer as Value);
+}
+
+/** A refusal may be logged, and what made it may have said what it was given. */
+function discreet(refused: Refused, secrets: readonly string[]): Refused {
+  return JSON.parse(withoutSecrets(JSON.stringify(refused), secrets));
 }
 
 function answerIn(reply: Reply, isRepeatable: boolean): object {

@@ -1,5 +1,6 @@
-export type { Carrier, Demands } from './demands.ts';
-export type { Endpoint } from './https.ts';
+export type { Carrier } from './carriers.ts';
+export type { Demands } from './demands.ts';
+export type { Endpoint } from './http.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type {
   BoundVerifyRequest,
@@ -9,7 +10,7 @@ export type {
   UpdatedKey,
   VerifierService,
 } from './services.ts';
-export type { Source, VerdictSource } from './source.ts';
+export type { Source, UntypedBinding, VerdictSource } from './source.ts';
 export type { RefusedVerdict, ValidVerdict } from './verdict.ts';
 export type * from './wire.ts';
 

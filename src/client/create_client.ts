@@ -1,6 +1,8 @@
-import { call, type Caller } from './call.ts';
-import { MAX_TIMEOUT_MS } from './deadline.ts';
-import { isVisibleAscii, targetOf, type Endpoint, type Fetch } from './https.ts';
+import { isVisibleAscii } from '../contract/credential.ts';
+import { call, type Connection } from './call.ts';
+import { DEFAULT_CALL_TIMEOUT_MS, MAX_CALL_TIMEOUT_MS, MAX_TIMEOUT_MS } from './constants.ts';
+import { timeoutOf } from './deadline.ts';
+import { targetOf, type Endpoint, type Fetch } from './http.ts';
 import { isRefused, unanswered } from './problem.ts';
 import type { KeysService, Refused } from './services.ts';
 import { isRefusedVerdict, isValidVerdict, type RefusedVerdict, type ValidVerdict } from './verdict.ts';
@@ -34,7 +36,7 @@ interface Bound {
 export type ClientOptions = (Endpoint | Bound) & {
   /** For a root key: the id or slug of the organization that is meant. Absent: `default`. */
   readonly organization?: string;
-  /** Milliseconds that an answer is waited for, 30,000 unless said. Verdicts are waited for 10,000 at most. */
+  /** Milliseconds that an answer is waited for, 1 to 600,000 and 30,000 unless said; a verdict 10,000 at most. */
   readonly timeoutMs?: number;
 };
 
@@ -96,35 +98,35 @@ export interface Client {
   readonly auditEvents: { list(input?: AuditEventListRequest): Promise<AuditEventPage | Refused> };
 }
 
-const DEFAULT_TIMEOUT_MS = 30_000;
-
 /** A client of one Mintmark; throws a TypeError for options with which nothing could be called. */
 export function createClient(options: ClientOptions): Client {
-  const { organization, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
-  if (!Number.isInteger(timeoutMs) || timeoutMs < 1)
-    throw new TypeError('timeoutMs must be whole milliseconds');
+  const { organization, timeoutMs = DEFAULT_CALL_TIMEOUT_MS } = options;
   if (organization !== undefined && !isVisibleAscii(organization))
-    throw new TypeError('organization must be the id or slug of an organization');
-  const target = targetOf('service' in options ? boundEndpoint(options) : options);
-  const caller: Caller = { target, timeoutMs, organization };
+    throw new TypeError('mintmark: organization must be the id or slug of an organization');
+  const connection: Connection = {
+    target: targetOf('service' in options ? boundEndpoint(options) : options),
+    timeoutMs: timeoutOf(timeoutMs, MAX_CALL_TIMEOUT_MS),
+    ...(organization === undefined ? {} : { organization }),
+  };
 
   /** The calls that every resource has. */
   const resource = <Resource, Page>(name: string) => ({
-    create: (body: object) => call<Resource>(caller, 'POST', [name], { body }),
-    get: (id: string) => call<Resource>(caller, 'GET', [name, id]),
-    list: (query: object = {}) => call<Page>(caller, 'GET', [name], { query }),
-    update: (id: string, body: object) => call<Resource & Effective>(caller, 'PATCH', [name, id], { body }),
-    delete: (id: string) => call<Effective>(caller, 'DELETE', [name, id]),
+    create: (body: object) => call<Resource>(connection, 'POST', [name], { body }),
+    get: (id: string) => call<Resource>(connection, 'GET', [name, id]),
+    list: (query: object = {}) => call<Page>(connection, 'GET', [name], { query }),
+    update: (id: string, body: object) =>
+      call<Resource & Effective>(connection, 'PATCH', [name, id], { body }),
+    delete: (id: string) => call<Effective>(connection, 'DELETE', [name, id]),
   });
   const action =
     <Answer>(name: string, verb: string) =>
     (id: string, body?: object) =>
-      call<Answer>(caller, 'POST', [name, id, verb], { body });
+      call<Answer>(connection, 'POST', [name, id, verb], { body });
 
   return {
     verify: async (request) => {
-      const verdictCaller = { ...caller, timeoutMs: Math.min(timeoutMs, MAX_TIMEOUT_MS) };
-      const answer = await call<unknown>(verdictCaller, 'POST', ['api-keys', 'verify'], {
+      const inTime = { ...connection, timeoutMs: Math.min(timeoutMs, MAX_TIMEOUT_MS) };
+      const answer = await call<unknown>(inTime, 'POST', ['api-keys', 'verify'], {
         body: request,
         isRepeatable: true,
       });
@@ -132,10 +134,10 @@ export function createClient(options: ClientOptions): Client {
         ? answer
         : unanswered('The answer is no verdict.', true);
     },
-    whoami: () => call(caller, 'GET', ['whoami']),
+    whoami: () => call(connection, 'GET', ['whoami']),
     keys: {
       ...resource<ApiKey, ApiKeyPage>('api-keys'),
-      create: (body) => call<MintedKey>(caller, 'POST', ['api-keys'], { body }),
+      create: (body) => call<MintedKey>(connection, 'POST', ['api-keys'], { body }),
       rotate: action<RotatedKey>('api-keys', 'rotate'),
       revoke: action<RevokedKey>('api-keys', 'revoke'),
     },
@@ -145,12 +147,13 @@ export function createClient(options: ClientOptions): Client {
       enable: action<ServiceAccount>('service-accounts', 'enable'),
     },
     organizations: resource<Organization, OrganizationPage>('organizations'),
-    auditEvents: { list: (query = {}) => call(caller, 'GET', ['audit-events'], { query }) },
+    auditEvents: { list: (query = {}) => call(connection, 'GET', ['audit-events'], { query }) },
   };
 }
 
 /** Any host will do where a binding says whom to call. */
 function boundEndpoint({ service, credential }: Bound): Endpoint {
-  if (typeof service?.fetch !== 'function') throw new TypeError('service must be a binding to Mintmark');
+  if (typeof service?.fetch !== 'function')
+    throw new TypeError('mintmark: service must be a binding to Mintmark');
   return { url: 'https://mintmark', credential, fetch: (url, init) => service.fetch(url, init) };
 }

@@ -1,10 +1,7 @@
-/** A verdict counts only so long after it was reached: the bound on a revocation has ten seconds for what is on its way. */
-export const MAX_TIMEOUT_MS = 10_000;
-
-/** `timeoutMs`, or the longest that there is; throws a TypeError for what is no number of milliseconds up to that. */
-export function timeoutOf(timeoutMs: number = MAX_TIMEOUT_MS): number {
-  if (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= MAX_TIMEOUT_MS) return timeoutMs;
-  throw new TypeError(`timeoutMs must be a whole number from 1 to ${MAX_TIMEOUT_MS}`);
+/** `timeoutMs` where it is whole milliseconds up to `most`; throws a TypeError where it is not. */
+export function timeoutOf(timeoutMs: number, most: number): number {
+  if (Number.isInteger(timeoutMs) && timeoutMs >= 1 && timeoutMs <= most) return timeoutMs;
+  throw new TypeError(`mintmark: timeoutMs must be a whole number from 1 to ${most}`);
 }
 
 /** What `work` comes to, or an Error once so many milliseconds have gone by; `work` is told by its signal. */

@@ -1,13 +1,16 @@
-import type { CredentialHeaders, Scheme } from '../contract/credential.ts';
 import { edgeAddress, ipOf } from './address.ts';
-import { isObject } from './problem.ts';
-import type { ChallengeScheme } from './refusal.ts';
+import { isCarriers, type Carrier } from './carriers.ts';
+import {
+  MAX_SCOPE_LENGTH,
+  MAX_SCOPES,
+  MAX_STALENESS_SECONDS,
+  MAX_TIMEOUT_MS,
+  MAX_USER_AGENT_LENGTH,
+} from './constants.ts';
+import { timeoutOf } from './deadline.ts';
 import type { BoundVerifyRequest } from './services.ts';
 
-/** Where a request's API key is read: by a scheme of `Authorization`, or in a header that is nothing else. */
-export type Carrier = 'bearer' | 'basic' | { readonly header: string };
-
-/** What is asked of a request's API key. What is there, but undefined, is a mistake, and nothing passes. */
+/** What is asked of a request's API key. */
 export interface Demands {
   /** Scopes that the key must have, all of them. Absent: any valid key will do. */
   readonly scopes?: readonly string[];
@@ -15,7 +18,7 @@ export interface Demands {
   readonly environment?: 'live' | 'test';
   /**
    * The id, `org_…`, of the organization that the key must be of. Absent: that of the binding or of the credential; by a
-   * binding for every organization nothing passes without it. Null: no organization, and so no key.
+   * binding for every organization nothing passes without it. Null, or what is no id: nobody's, and so no key is good.
    */
   readonly organization?: string | null;
   /** Seconds, 0 to 3600: the verdict reflects every change made more than so long ago, or there is none. 0 asks D1. */
@@ -30,73 +33,65 @@ export interface Demands {
   readonly timeoutMs?: number;
 }
 
-/** What Mintmark keeps of a user agent. */
-const MAX_USER_AGENT_LENGTH = 512;
-
-/** Whether text can name an organization. */
-export const isOrganizationId = (text: string): boolean => /^org_[0-9A-Za-z]{24}$/.test(text);
-
-/** A header's name (RFC 9110 §5.1). */
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
-
 const isTextList = (value: unknown): boolean =>
   Array.isArray(value) && value.every((item) => typeof item === 'string');
 const isStaleness = (value: unknown): boolean =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 3_600;
-const isOrganization = (value: unknown): boolean =>
-  value === null || (typeof value === 'string' && isOrganizationId(value));
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_STALENESS_SECONDS;
 
-const isCarrier = (value: unknown): boolean =>
-  value === 'bearer' ||
-  value === 'basic' ||
-  (isObject(value) && typeof value['header'] === 'string' && HEADER_NAME.test(value['header']));
-const isCarriers = (value: unknown): boolean =>
-  Array.isArray(value) ? value.length > 0 && value.every(isCarrier) : isCarrier(value);
+/** Whether Mintmark can be asked for them; what a request makes of scopes may be anything. */
+export const isAskable = (scopes: readonly string[]): boolean =>
+  scopes.length <= MAX_SCOPES && scopes.every((scope) => scope.length <= MAX_SCOPE_LENGTH);
 
-/** What each demand must be that could be missed by a slip. */
-const RULES = {
+/** Whether it can name an organization. */
+export const isOrganizationId = (value: unknown): value is string =>
+  typeof value === 'string' && /^org_[0-9A-Za-z]{24}$/.test(value);
+
+type Rule = readonly [rule: string, isGood: (value: unknown) => boolean];
+
+/** What those must be that say which keys are good: there, but undefined, they are a slip that would ask for less. */
+const RULES: Readonly<Record<string, Rule>> = {
   scopes: ['a list of texts', isTextList],
   environment: ['live or test', (value) => value === 'live' || value === 'test'],
-  organization: ['the id of an organization, org_…', isOrganization],
-  maxStaleness: ['0 to 3600 whole seconds', isStaleness],
+  maxStaleness: [`0 to ${MAX_STALENESS_SECONDS} whole seconds`, isStaleness],
   from: ['bearer, basic, a header, or a list of them', isCarriers],
-} as const satisfies Readonly<Record<string, readonly [string, (value: unknown) => boolean]>>;
+  realm: ['a text', (value) => typeof value === 'string'],
+};
+const ORGANIZATION_RULE: Rule = [
+  'null or the id of an organization, org_…',
+  (value) => value === null || isOrganizationId(value),
+];
 
-/** Throws a TypeError for a demand that is there and is none, so that a slip never asks for less than was meant. */
-export function checkDemands(demands: object): void {
-  for (const [name, [rule, isGood]] of Object.entries(RULES)) {
+function check(demands: object, rules: Readonly<Record<string, Rule>>): void {
+  for (const [name, [rule, isGood]] of Object.entries(rules)) {
     if (name in demands && !isGood(Reflect.get(demands, name)))
-      throw new TypeError(`${name} must be ${rule}`);
+      throw new TypeError(`mintmark: ${name} must be ${rule}`);
   }
 }
 
-/** What to ask about a request's key. */
-export function boundRequest(key: string, { headers }: Request, demands: Demands): BoundVerifyRequest {
-  checkDemands(demands);
-  const { scopes, environment, organization = null, maxStaleness } = demands;
+/** Throws a TypeError for a demand that was written wrong. */
+export function checkDemands(demands: Demands): void {
+  check(demands, { ...RULES, organization: ORGANIZATION_RULE });
+  if (demands.timeoutMs !== undefined) timeoutOf(demands.timeoutMs, MAX_TIMEOUT_MS);
+}
+
+/**
+ * What to ask about a request's key; null: there is no organization whose key it could be, as a request may have it that says
+ * which it means. Throws a TypeError for a demand that is none.
+ */
+export function boundRequest(key: string, { headers }: Request, demands: Demands): BoundVerifyRequest | null {
+  check(demands, RULES);
+  const { scopes, environment, maxStaleness, organization = null } = demands;
+  const isSaid = 'organization' in demands;
+  if (isSaid && !isOrganizationId(organization)) return null;
   const ip = ipOf('ip' in demands ? demands.ip : edgeAddress(headers));
   const userAgent = headers.get('User-Agent')?.slice(0, MAX_USER_AGENT_LENGTH);
   return {
     key,
-    organization,
+    organization: organization ?? 'own',
     ...(scopes === undefined ? {} : { scopes: [...scopes] }),
     ...(environment === undefined ? {} : { environment }),
     ...(maxStaleness === undefined ? {} : { maxStaleness }),
     ...(ip === undefined ? {} : { ip }),
     ...(userAgent === undefined ? {} : { userAgent }),
   };
-}
-
-/** The headers that a key may come in, and how. */
-export function headersOf(carriers: readonly Carrier[]): CredentialHeaders {
-  const schemes = carriers.filter((carrier) => typeof carrier === 'string');
-  const headers: Record<string, readonly Scheme[]> = schemes.length === 0 ? {} : { Authorization: schemes };
-  for (const carrier of carriers) if (typeof carrier === 'object') headers[carrier.header] = ['bare'];
-  return headers;
-}
-
-/** The scheme that a refusal asks for. */
-export function schemeOf(carriers: readonly Carrier[]): ChallengeScheme {
-  if (carriers.includes('bearer')) return 'Bearer';
-  return carriers.includes('basic') ? 'Basic' : 'ApiKey';
 }

@@ -1,16 +1,15 @@
 import type { Context, Env, MiddlewareHandler } from 'hono';
 
-import { timeoutOf } from './deadline.ts';
 import { checkDemands, type Demands } from './demands.ts';
-import { targetOf, type Endpoint } from './https.ts';
+import { checkEndpoint, type Endpoint } from './http.ts';
 import type { Refusal } from './refusal.ts';
-import type { VerdictSource } from './source.ts';
+import type { UntypedBinding, VerdictSource } from './source.ts';
 import type { ValidVerdict } from './verdict.ts';
 import { outcomeOf, type VerifyRequestOptions } from './verify_request.ts';
 
-export type { Carrier } from './demands.ts';
+export type { Carrier } from './carriers.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
-export type { VerdictSource } from './source.ts';
+export type { UntypedBinding, VerdictSource } from './source.ts';
 export type { ValidVerdict } from './verdict.ts';
 
 declare module 'hono' {
@@ -34,7 +33,10 @@ type RequestDemands<E extends Env> = Omit<Demands, 'scopes' | 'organization' | '
    * The id, `org_…`, of the organization that the key must be of. Absent: that of the binding or of the credential; by a
    * binding for every organization nothing passes without it. Null: no organization, and so no key.
    */
-  readonly organization?: Of<E, string | null>;
+  readonly organization?:
+    | string
+    | null
+    | ((c: Context<E>) => string | null | undefined | Promise<string | null | undefined>);
   /** The client's address. Absent: in a Worker `CF-Connecting-IP`, elsewhere none. */
   readonly ip?: (c: Context<E>) => string | null | undefined;
 };
@@ -42,7 +44,7 @@ type RequestDemands<E extends Env> = Omit<Demands, 'scopes' | 'organization' | '
 type RequestSource<E extends Env> =
   | {
       /** A binding to Mintmark's entrypoint `Verifier`. */
-      readonly service: (c: Context<E>) => VerdictSource | null | undefined;
+      readonly service: (c: Context<E>) => VerdictSource | UntypedBinding | null | undefined;
       readonly url?: never;
     }
   | (Omit<Endpoint, 'credential'> & {
@@ -54,56 +56,84 @@ type RequestSource<E extends Env> =
 export type MintmarkOptions<E extends Env = AnyEnv> = RequestSource<E> &
   RequestDemands<E> & {
     /**
-     * Told of each refusal, to log it, or to answer in a way of your own. Absent: those for want of a verdict go to
-     * `console.error`.
+     * Told of each refusal, to log it, or to answer in a way of your own. It replaces what is done without it: those for want of
+     * a verdict go to `console.error`.
      */
     readonly onRefusal?: (refusal: Refusal, c: Context<E>) => Response | void | Promise<Response | void>;
   };
 
 /**
  * Lets a request through, with its verdict in `c.var.mintmark`, if Mintmark finds its API key valid, and answers every
- * other as {@link verifyRequest} has it: 401, 403 or 429, and 503 where there is no verdict.
+ * other as `verifyRequest` has it: 400, 401, 403 or 429, and 503 where there is no verdict.
  *
  * Each request is one call, and nothing is remembered: each second of that would be one more in which a revoked key passes.
- * Throws a TypeError at once for options that could never let anyone through.
+ * Throws a TypeError at once for options that are written wrong.
  */
 export function mintmark<E extends Env = AnyEnv>(options: MintmarkOptions<E>): MiddlewareHandler {
-  check(options);
-  const { onRefusal = report } = options;
+  const own = given(options);
+  check(own);
+  const { from, realm, timeoutMs, onRefusal = report } = options;
+  const fixed = { ...(from && { from }), ...(realm && { realm }), ...(timeoutMs && { timeoutMs }) };
   return async function verified(c, next) {
-    const outcome = await outcomeOf(c.req.raw, options, () => optionsFor(c, options));
-    if (!outcome.ok) return (await onRefusal(outcome.refusal, c)) ?? outcome.response;
+    const outcome = await outcomeOf(c.req.raw, fixed, () => optionsFor(c, own));
+    if (!outcome.ok) {
+      const answer: unknown = await onRefusal(outcome.refusal, c);
+      return answer instanceof Response ? answer : outcome.response;
+    }
     c.set('mintmark', outcome.verdict);
     await next();
   };
 }
 
-/** The options that may be made of each request. */
-const MADE = new Set(['service', 'credential', 'scopes', 'organization', 'ip']);
+/** Options that may be made of each request, and those that are as they are. */
+const MADE: readonly Option[] = ['service', 'credential', 'scopes', 'organization', 'ip'];
+const FIXED: readonly Option[] = [
+  'url',
+  'fetch',
+  'environment',
+  'maxStaleness',
+  'from',
+  'realm',
+  'timeoutMs',
+  'onRefusal',
+];
+const OPTIONS: readonly string[] = [...MADE, ...FIXED];
 
-function check<E extends Env>(options: MintmarkOptions<E>): void {
-  const fixed = Object.entries(options).filter(
-    ([name, value]) => !(MADE.has(name) && typeof value === 'function'),
-  );
-  checkDemands(Object.fromEntries(fixed));
-  timeoutOf(options.timeoutMs);
-  if (typeof options.service === 'function') return;
+type Option = AllKeys<MintmarkOptions>;
+type AllKeys<Union> = Union extends unknown ? keyof Union : never;
+
+/** The options as they are now, wherever they were defined: none that demands something may get lost. */
+function given<E extends Env>(options: MintmarkOptions<E>): Readonly<Record<string, unknown>> {
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown !== undefined) throw new TypeError(`mintmark has no option ${unknown}`);
+  const names = OPTIONS.filter((name) => name in options);
+  return Object.fromEntries(names.map((name) => [name, Reflect.get(options, name)]));
+}
+
+const isMade = (name: string, option: unknown): option is (c: Context) => unknown =>
+  typeof option === 'function' && MADE.some((made) => made === name);
+
+function check(options: Readonly<Record<string, unknown>>): void {
+  checkDemands(Object.fromEntries(Object.entries(options).filter(([name, option]) => !isMade(name, option))));
+  if (isMade('service', options['service'])) return;
+  if (options['url'] === undefined)
+    throw new TypeError('mintmark: service must be a function that returns the binding, or url an address');
   const { url, credential } = options;
-  if (url === undefined)
-    throw new TypeError('service must be a function that returns the binding, or url an address');
   // One that is made for each request can't be looked at yet.
-  targetOf({ url, credential: typeof credential === 'function' ? 'later' : credential });
+  checkEndpoint(url, isMade('credential', credential) ? 'later' : credential);
 }
 
 /** The options as they are for one request; {@link outcomeOf} judges what has been made. */
-async function optionsFor<E extends Env>(
-  c: Context<E>,
-  options: MintmarkOptions<E>,
+async function optionsFor(
+  c: Context,
+  options: Readonly<Record<string, unknown>>,
 ): Promise<VerifyRequestOptions> {
-  const entries = Object.entries(options).map(async ([name, option]: [string, unknown]) => [
-    name,
-    MADE.has(name) && typeof option === 'function' ? await option(c) : option,
-  ]);
+  const entries = Object.entries(options).map(async ([name, option]: [string, unknown]) => {
+    if (!isMade(name, option)) return [name, option];
+    const made = await option(c);
+    // That there is no such tenant is no slip.
+    return [name, name === 'organization' ? (made ?? null) : made];
+  });
   return Object.fromEntries(await Promise.all(entries));
 }
 

@@ -1,9 +1,7 @@
-import type { Reply } from './https.ts';
+import type { Reply } from './http.ts';
+import { isObject } from './is_object.ts';
 import type { Refused } from './services.ts';
 import type { Problem } from './wire.ts';
-
-export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const isProblem = (value: unknown): value is Problem =>
   isObject(value) &&

@@ -20,8 +20,8 @@ export interface Refused {
 
 /** Over a binding that is for every organization (`"*"`), `organization` says whose the key must be. */
 export type BoundVerifyRequest = VerifyRequest & {
-  /** The id of an organization. Null insists on the binding's own, and is refused where it is for every one. */
-  readonly organization?: string | null;
+  /** The id of an organization; `own` insists on the binding's, and is refused where that is for every one. */
+  readonly organization?: string;
 };
 
 /** The entrypoint `Verifier` of a service binding, for whoever has no types from `wrangler types`. */

@@ -1,4 +1,4 @@
-import { isObject } from './problem.ts';
+import { isObject } from './is_object.ts';
 import type { Verdict } from './wire.ts';
 
 /** The verdict on a key that may pass. */
@@ -23,6 +23,7 @@ export function isValidVerdict(answer: unknown): answer is ValidVerdict {
     [serviceAccountId, userId].every((text) => text === undefined || typeof text === 'string') &&
     (expiresAt === undefined || (typeof expiresAt === 'string' && !Number.isNaN(Date.parse(expiresAt)))) &&
     Number.isSafeInteger(ageSeconds) &&
+    Number(ageSeconds) >= 0 &&
     (degraded === undefined || degraded === true) &&
     (environment === 'live' || environment === 'test') &&
     Array.isArray(scopes) &&

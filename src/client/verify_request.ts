@@ -1,7 +1,9 @@
-import { presented } from '../contract/credential.ts';
+import { credentialIn } from '../contract/credential.ts';
+import { headersOf } from './carriers.ts';
+import { MAX_CREDENTIAL_LENGTH, MAX_TIMEOUT_MS, MIN_KEY_LENGTH } from './constants.ts';
 import { timeoutOf, within } from './deadline.ts';
-import { boundRequest, headersOf, isOrganizationId, schemeOf, type Demands } from './demands.ts';
-import { judge } from './judge.ts';
+import { boundRequest, isAskable, type Demands } from './demands.ts';
+import { judge, no, type Judged } from './judge.ts';
 import { reasonOf, withoutSecrets } from './reason.ts';
 import { refusalOf, refusalResponse, type Refusal } from './refusal.ts';
 import { ask, type Source } from './source.ts';
@@ -13,9 +15,6 @@ export type VerifyRequestOptions = Source & Demands;
 export type Outcome =
   | { readonly ok: true; readonly verdict: ValidVerdict }
   | { readonly ok: false; readonly refusal: Refusal; readonly response: Response };
-
-/** Longer than any key: what is longer is malformed, whoever says it. */
-const MAX_CREDENTIAL_LENGTH = 512;
 
 /**
  * Asks Mintmark, by one call, whether a request's API key lets it through. Never throws, and says ok to nothing but a valid
@@ -34,41 +33,43 @@ export async function outcomeOf(
   fixed: Pick<Demands, 'from' | 'realm' | 'timeoutMs'>,
   optionsOf: () => VerifyRequestOptions | Promise<VerifyRequestOptions>,
 ): Promise<Outcome> {
-  const { from = 'bearer', realm = 'api', timeoutMs } = fixed;
+  const { from = 'bearer', timeoutMs = MAX_TIMEOUT_MS } = fixed;
+  const realm = typeof fixed.realm === 'string' ? fixed.realm : 'api';
   const carriers = [from].flat();
   const secrets: string[] = [];
-  let judged: ValidVerdict | Refusal;
+  let judged: Judged;
   try {
-    const read = presented(request.headers, headersOf(carriers));
-    if ('fault' in read) judged = refusalOf(read.fault, read.fault);
-    else {
-      const { credential } = read;
-      secrets.push(credential);
-      judged = await within(timeoutOf(timeoutMs), async (signal) => {
-        const options = await optionsOf();
-        if ('credential' in options) secrets.push(options.credential);
-        return judgedBy(request, credential, options, signal);
-      });
-    }
+    const read = credentialIn(request.headers, headersOf(carriers));
+    judged =
+      'fault' in read
+        ? no(refusalOf(read.fault, read.fault))
+        : await within(timeoutOf(timeoutMs, MAX_TIMEOUT_MS), (signal) =>
+            judgedBy(request, read.credential, optionsOf, secrets, signal),
+          );
   } catch (error) {
-    judged = refusalOf('unavailable', reasonOf(error));
+    judged = no(refusalOf('unavailable', reasonOf(error)));
   }
-  if ('valid' in judged) return { ok: true, verdict: judged };
-  const refusal = { ...judged, reason: withoutSecrets(judged.reason, secrets) };
-  return { ok: false, refusal, response: refusalResponse(refusal, schemeOf(carriers), realm) };
+  if (judged.ok) return judged;
+  const refusal = { ...judged.refusal, reason: withoutSecrets(judged.refusal.reason, secrets) };
+  return { ok: false, refusal, response: refusalResponse(refusal, carriers, realm) };
 }
 
 async function judgedBy(
   request: Request,
   credential: string,
-  options: VerifyRequestOptions,
+  optionsOf: () => VerifyRequestOptions | Promise<VerifyRequestOptions>,
+  secrets: string[],
   signal: AbortSignal,
-): Promise<ValidVerdict | Refusal> {
-  const { organization } = options;
-  // It may be what the request says.
-  if (organization === null || (typeof organization === 'string' && !isOrganizationId(organization)))
-    return refusalOf('invalid_credential', 'no organization is expected');
+): Promise<Judged> {
+  if (credential.length > MAX_CREDENTIAL_LENGTH) return no(refusalOf('invalid_credential', 'MALFORMED'));
+  if (credential.length >= MIN_KEY_LENGTH) secrets.push(credential);
+  const options = await optionsOf();
+  if ('credential' in options && typeof options.credential === 'string') secrets.push(options.credential);
   const question = boundRequest(credential, request, options);
-  if (credential.length > MAX_CREDENTIAL_LENGTH) return refusalOf('invalid_credential', 'MALFORMED');
+  if (question === null) return no(refusalOf('invalid_credential', 'organization is no id (org_…)'));
+  if (!isAskable(question.scopes ?? []))
+    return no(refusalOf('insufficient_scope', 'too many scopes, or too long ones'));
+  // What the question is made of may have taken all the time there was.
+  signal.throwIfAborted();
   return judge(await ask(options, question, signal), options);
 }

@@ -1,7 +1,10 @@
-/** Visible ASCII: what a header can carry without being taken apart. */
-const CREDENTIAL = /^[\x21-\x7e]+$/;
+const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
 /** Repeated headers reach us joined by a comma and a space. */
 const REPEATED = /, /;
+
+/** What a header can carry without being taken apart. */
+export const isVisibleAscii = (value: unknown): value is string =>
+  typeof value === 'string' && VISIBLE_ASCII.test(value);
 
 /** How a header carries a credential: by a scheme of RFC 9110 §11, or bare. */
 export type Scheme = 'bearer' | 'basic' | 'bare';
@@ -19,7 +22,7 @@ export type Presented =
  * `Authorization: Basic` as the user name (RFC 7617), or a header that is nothing else. Never the query. Two are a fault,
  * even two that are equal.
  */
-export function presented(headers: Headers, carriers: CredentialHeaders): Presented {
+export function credentialIn(headers: Pick<Headers, 'get'>, carriers: CredentialHeaders): Presented {
   const present = Object.entries(carriers).flatMap(([name, schemes]) => {
     const value = headers.get(name);
     return value === null ? [] : [{ value, schemes }];
@@ -30,7 +33,8 @@ export function presented(headers: Headers, carriers: CredentialHeaders): Presen
   const { value, schemes } = carrier;
   if (schemes.includes('bare')) return checked(value);
 
-  const [, named = '', rest = ''] = /^(\S+)\s*(.*)$/.exec(value) ?? [];
+  const [named = ''] = value.split(/\s/, 1);
+  const rest = value.slice(named.length).trimStart();
   const scheme = schemes.find((known) => known === named.toLowerCase());
   if (scheme === undefined) return { fault: 'missing_credential' };
   if (scheme === 'bearer') return checked(rest);
@@ -40,7 +44,7 @@ export function presented(headers: Headers, carriers: CredentialHeaders): Presen
 function checked(text: string): Presented {
   if (REPEATED.test(text)) return { fault: 'multiple_credentials' };
   if (text === '') return { fault: 'missing_credential' };
-  return CREDENTIAL.test(text) ? { credential: text } : { fault: 'invalid_credential' };
+  return isVisibleAscii(text) ? { credential: text } : { fault: 'invalid_credential' };
 }
 
 /** The user name of RFC 7617: what stands before the first colon, or all of it. */

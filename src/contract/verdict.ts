@@ -17,11 +17,13 @@ export const verifyRequest = z.strictObject({
 });
 
 /**
- * The same over a binding, which may be for every organization: then `organization` says whose the key must be. Null
- * insists on the binding's own, and is refused where it has none.
+ * The same over a binding, which may be for every organization: then `organization` says whose the key must be. `own` insists on
+ * the binding's, and is refused where it has none.
  */
 export const boundVerifyRequest = verifyRequest.extend({
-  organization: organizationId.nullable().optional(),
+  organization: z
+    .union([z.literal('own'), organizationId], { error: 'must be the id of an organization, org_…, or own' })
+    .optional(),
 });
 
 export const verdict = z.strictObject({

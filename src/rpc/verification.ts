@@ -12,14 +12,14 @@ import { parsed } from './answer.ts';
 /** Set on the binding by who deploys it; it is how Mintmark knows the caller. */
 const verifierProps = z
   .strictObject({
-    /** An id or a slug; absent: the default organization. `*`: every one, and the verdict says which. */
+    /** An id or a slug; absent: the default organization. `*`: every one, and a request says whose key is meant. */
     organization: z.string().optional(),
   })
   .optional();
 export type VerifierProps = z.input<typeof verifierProps>;
 
-/** Of the form of an id, and none. */
-const NOBODYS: OrganizationId = 'org_';
+/** Of the form of an id, and nobody's. */
+const NO_ORGANIZATION: OrganizationId = 'org_';
 
 const manyRequests = z.array(boundVerifyRequest).max(MAX_VERIFY_MANY);
 
@@ -64,7 +64,7 @@ async function verdictsOf(
   const { organization: named = null } = bound.data ?? {};
   const isForAll = named === ANY_ORGANIZATION;
   const faults = requests.flatMap(({ organization }, index) =>
-    isForAll && organization === null
+    isForAll && organization === 'own'
       ? [{ path: pathOf(index), message: 'is required: the binding is for every organization' }]
       : [],
   );
@@ -76,19 +76,19 @@ async function verdictsOf(
   if (own === undefined) return refuse({ kind: 'not_found', what: 'organization' });
 
   const verdicts = await verifier.verifyMany(
-    requests.map(({ scopes = [], ip = null, userAgent = null, organization = null, ...request }) => ({
+    requests.map(({ scopes = [], ip = null, userAgent = null, organization = 'own', ...request }) => ({
       ...request,
       scopes,
-      organizationId: both(own, organization),
+      organizationId: intersection(own, organization === 'own' ? own : organization),
       usedFrom: { ip, userAgent },
     })),
   );
   return accept(verdicts.map(verdictResource));
 }
 
-/** The organization that two limits leave, where null is none; of one that is nobody's there is no key. */
-function both(own: OrganizationId | null, asked: OrganizationId | null): OrganizationId | null {
-  return own === null || asked === null || own === asked ? (own ?? asked) : NOBODYS;
+/** The organization that is both, where null is any; where none is, one that has no keys. */
+function intersection(own: OrganizationId | null, asked: OrganizationId | null): OrganizationId | null {
+  return own === null || asked === null || own === asked ? (own ?? asked) : NO_ORGANIZATION;
 }
 
 /** The least staleness that any of them asks for; null: none asks. */

@@ -4,7 +4,6 @@ import * as z from 'zod';
 
 import type { Demands } from '../../src/client/demands.ts';
 import { judge } from '../../src/client/judge.ts';
-import { refusalResponse } from '../../src/client/refusal.ts';
 import { isRefusedVerdict, isValidVerdict } from '../../src/client/verdict.ts';
 import { PROBLEM_CODES } from '../../src/contract/problem.ts';
 import { verdict } from '../../src/contract/verdict.ts';
@@ -37,7 +36,7 @@ const validVerdict = z.object({
   expiresAt: z.string().optional(),
 });
 
-const passes = (answer: unknown, demands: Demands = {}): boolean => 'valid' in judge(answer, demands);
+const passes = (answer: unknown, demands: Demands = {}): boolean => judge({ answer }, demands).ok;
 
 const json = fc.jsonValue({ maxDepth: 3 });
 const nearVerdict = fc
@@ -77,7 +76,7 @@ describe('an answer', () => {
     const { serviceAccountId: _, expiresAt: __, ...bare } = VALID;
     for (const answer of [VALID, { ...bare, userId: 'ada', degraded: true }, { ...VALID, scopes: [] }]) {
       expect(verdict.safeParse(answer).success).toBe(true);
-      expect(judge(answer, {})).toBe(answer);
+      expect(judge({ answer }, {})).toEqual({ ok: true, verdict: answer });
     }
   });
 
@@ -88,9 +87,9 @@ describe('an answer', () => {
   test('never makes the judge throw, and lets through only what the contract calls a valid verdict', () => {
     fc.assert(
       fc.property(answers, demanded, (answer, demands) => {
-        const judged = judge(answer, demands);
-        if (!('valid' in judged)) return;
-        expect(judged).toBe(answer);
+        const judged = judge({ answer }, demands);
+        if (!judged.ok) return;
+        expect(judged.verdict).toBe(answer);
         expect(validVerdict.safeParse(answer).error).toBeUndefined();
       }),
       { numRuns: 5_000 },
@@ -128,7 +127,9 @@ describe('an answer', () => {
   test('that is anything else is no verdict: there is none to be had', () => {
     const others = [undefined, null, true, 1, 'VALID', [], [VALID], {}, { verdict: VALID }, { valid: 'yes' }];
     for (const answer of others) {
-      expect(judge(answer, {}), JSON.stringify(answer)).toMatchObject({ code: 'unavailable', status: 503 });
+      expect(judge({ answer }, {}), JSON.stringify(answer)).toMatchObject({
+        refusal: { code: 'unavailable', status: 503 },
+      });
     }
   });
 
@@ -148,7 +149,9 @@ describe('an answer', () => {
       { organization: `org_${'2'.repeat(24)}` },
       { organization: null },
     ] as const) {
-      expect(judge(VALID, demands)).toMatchObject({ code: 'invalid_credential', status: 401 });
+      expect(judge({ answer: VALID }, demands)).toMatchObject({
+        refusal: { code: 'invalid_credential', status: 401 },
+      });
     }
   });
 });
@@ -159,10 +162,8 @@ describe('a problem', () => {
   test('is the caller’s own affair, and so 503, but for a flood', () => {
     for (const code of PROBLEM_CODES) {
       const expected = code === 'rate_limited' ? code : 'unavailable';
-      expect(judge(problem(code), {})).toMatchObject({
-        code: expected,
-        verdict: null,
-        reason: `${code}: said`,
+      expect(judge({ answer: problem(code) }, {})).toMatchObject({
+        refusal: { code: expected, keyId: null, reason: `${code}: said` },
       });
     }
   });
@@ -170,8 +171,8 @@ describe('a problem', () => {
   test('with what is asked for as a scope is a scope that no key has', () => {
     const path = (...paths: string[]) => paths.map((each) => ({ path: each, message: 'is no scope' }));
     const codeOf = (code: string, errors?: unknown) => {
-      const judged = judge(problem(code, errors), {});
-      return judged.code;
+      const judged = judge({ answer: problem(code, errors) }, {});
+      return judged.ok ? 'let through' : judged.refusal.code;
     };
     expect(codeOf('invalid_request', path('scopes.0'))).toBe('insufficient_scope');
     expect(codeOf('invalid_request', path('scopes', 'scopes.1'))).toBe('insufficient_scope');
@@ -181,22 +182,20 @@ describe('a problem', () => {
     expect(codeOf('internal', path('scopes.0'))).toBe('unavailable');
   });
 
-  test('that says when to come back is passed on, where it is a number of seconds', () => {
-    const waitOf = (code: string, retryAfter: unknown) => {
-      const judged = judge({ ...problem(code), retryAfter }, {});
-      if ('valid' in judged) throw new Error('let through');
-      return refusalResponse(judged, 'Bearer', 'api').headers.get('Retry-After');
+  test('that says when to come back is passed on', () => {
+    const waitOf = (code: string, waits: { retryAfter?: number }) => {
+      const judged = judge({ answer: problem(code), ...waits }, {});
+      return judged.ok ? null : judged.refusal.retryAfter;
     };
-    expect([waitOf('rate_limited', 7), waitOf('unavailable', 0)]).toEqual(['7', '0']);
-    for (const odd of [undefined, null, NaN, 1.5, Infinity, '7', -1, 1e21, {}]) {
-      expect([waitOf('rate_limited', odd), waitOf('unavailable', odd)]).toEqual(['10', '5']);
-    }
+    expect([waitOf('rate_limited', { retryAfter: 7 }), waitOf('unavailable', { retryAfter: 0 })]).toEqual([
+      7, 0,
+    ]);
+    expect([waitOf('rate_limited', {}), waitOf('unavailable', {})]).toEqual([10, 5]);
   });
 
   test('may hold anything as a message without upsetting the judge', () => {
     const odd = { toString: null, valueOf: null };
-    expect(judge(problem('invalid_request', [{ path: 'key', message: odd }]), {})).toMatchObject({
-      code: 'unavailable',
-    });
+    const answer = problem('invalid_request', [{ path: 'key', message: odd }]);
+    expect(judge({ answer }, {})).toMatchObject({ refusal: { code: 'unavailable' } });
   });
 });

@@ -1,3 +1,4 @@
+import { Hono } from 'hono';
 import { describe, expect, it } from 'vitest';
 
 import { mintmark, type MintmarkOptions } from '../../src/client/hono.ts';
@@ -33,12 +34,12 @@ describe('mintmark', () => {
   });
 
   it.each([
-    ['whom to ask', {}],
-    ['whom to ask', { scopes: ['files:read'] }],
-    ['whom to ask', { service: undefined }],
-    ['whom to ask', { service: null }],
-    ['whom to ask', { service: { verify: () => null } }],
-    ['whom to ask', { credential: 'mk_live_example' }],
+    ['service|credential', {}],
+    ['service|credential', { scopes: ['files:read'] }],
+    ['service|credential', { service: undefined }],
+    ['service|credential', { service: null }],
+    ['service|credential', { service: { verify: () => null } }],
+    ['service|credential', { credential: 'mk_live_example' }],
 
     ['timeoutMs', { service, timeoutMs: 0 }],
     ['timeoutMs', { service, timeoutMs: -1 }],
@@ -82,8 +83,25 @@ describe('mintmark', () => {
     ['url', { ...endpoint, url: 'http://10.0.0.1' }],
     ['url', { ...endpoint, url: 'ftp://keys.example.com' }],
     ['url', { ...endpoint, url: 'file:///keys' }],
-  ])('throws a TypeError for want of %s that is good: %j', (_, options) => {
+  ])('throws a TypeError for want of %s that is good: %j', (wanting, options) => {
     expect(made(options)).toThrow(TypeError);
+    expect(made(options)).toThrow(new RegExp(wanting));
+  });
+
+  it('keeps to demands that are defined in other ways than in a literal', async () => {
+    class Options {
+      service = () => ({ verify: (request: unknown) => Promise.resolve(asked.push(request)) });
+      get scopes() {
+        return ['files:admin'];
+      }
+    }
+    const asked: unknown[] = [];
+    for (const options of [new Options(), Object.create(new Options())]) {
+      const app = new Hono().use(mintmark(options)).get('/', (c) => c.text('ran'));
+      await app.request('/', { headers: { Authorization: 'Bearer mk_live_x' } });
+    }
+    expect(asked).toHaveLength(2);
+    for (const request of asked) expect(request).toMatchObject({ scopes: ['files:admin'] });
   });
 
   it.each([
@@ -96,6 +114,9 @@ describe('mintmark', () => {
     { service, from: { header: 'X API Key' } },
     { service, from: { header: 1 } },
     { service, environment: () => 'live' },
+    { service, realm: 5 },
+    { service, scope: ['files:read'] },
+    { service, from: ['bearer', 'bearer'] },
   ])('throws a TypeError for %j, by which nobody could pass', (options) => {
     expect(made(options)).toThrow(TypeError);
   });
@@ -112,6 +133,8 @@ describe('mintmark', () => {
     {},
   ])('throws a TypeError that does not repeat it for the credential %j', (credential) => {
     expect(made({ ...endpoint, credential })).toThrow(TypeError);
-    expect(made({ ...endpoint, credential })).toThrow(/^credential must be visible ASCII characters$/);
+    expect(made({ ...endpoint, credential })).toThrow(
+      /^mintmark: credential must be visible ASCII characters$/,
+    );
   });
 });

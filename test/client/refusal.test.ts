@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
+import type { Carrier } from '../../src/client/carriers.ts';
 import {
   refusalByVerdict,
   refusalOf,
   refusalResponse,
   type Refusal,
   type RefusalCode,
-  type ChallengeScheme,
 } from '../../src/client/refusal.ts';
 import type { RefusedVerdict } from '../../src/client/verdict.ts';
 import { VERDICT_CODES } from '../../src/core/decide.ts';
@@ -26,7 +26,8 @@ const REFUSALS: Readonly<
   unavailable: { status: 503, retryAfter: '5' },
 };
 const CODES = Object.keys(REFUSALS) as RefusalCode[];
-const SCHEMES: readonly ChallengeScheme[] = ['Bearer', 'Basic', 'ApiKey'];
+/** Each scheme, by how a key comes. */
+const CARRIERS = { Bearer: 'bearer', Basic: 'basic', ApiKey: { header: 'X-API-Key' } } as const;
 
 const nasty = fc.oneof(
   fc.string(),
@@ -74,8 +75,8 @@ describe('the answer to a refusal', () => {
   test.for(CODES)('%s has its status and its headers', async (code) => {
     const { status, error, retryAfter = null } = REFUSALS[code];
     const refusal = refusalOf(code, 'a reason of one’s own');
-    expect(refusal).toMatchObject({ code, status, verdict: null, scopes: [] });
-    const response = refusalResponse(refusal, 'Bearer', 'api');
+    expect(refusal).toMatchObject({ code, status, keyId: null, scopes: [] });
+    const response = refusalResponse(refusal, ['bearer'], 'api');
     expect(response.headers.get('Retry-After')).toBe(retryAfter);
     expect(response.headers.has('WWW-Authenticate')).toBe(error !== undefined);
     if (error !== undefined) {
@@ -91,7 +92,7 @@ describe('the answer to a refusal', () => {
   test('is well-formed whatever the realm, the scopes and the reason', async () => {
     const cases = fc.record({
       code: fc.constantFrom(...CODES),
-      scheme: fc.constantFrom(...SCHEMES),
+      scheme: fc.constantFrom(...(['Bearer', 'Basic', 'ApiKey'] as const)),
       realm: nasty,
       scopes: fc.array(nasty),
       reason: nasty,
@@ -99,7 +100,7 @@ describe('the answer to a refusal', () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ code, scheme, realm, scopes, reason }) => {
         const refusal = refusalOf(code, reason, { scopes });
-        await expectWellFormed(refusalResponse(refusal, scheme, realm), refusal);
+        await expectWellFormed(refusalResponse(refusal, [CARRIERS[scheme]], realm), refusal);
       }),
       { numRuns: 500 },
     );
@@ -115,7 +116,7 @@ describe('the answer to a refusal', () => {
       ageSeconds: 0,
     };
     const answers = (['NOT_FOUND', 'REVOKED', 'EXPIRED', 'DISABLED'] as const).map(async (code) => {
-      const response = refusalResponse(refusalByVerdict({ ...verdict, code }, []), 'Bearer', 'api');
+      const response = refusalResponse(refusalByVerdict({ ...verdict, code }, []), ['bearer'], 'api');
       return JSON.stringify([await response.text(), ...response.headers]);
     });
     expect(new Set(await Promise.all(answers)).size).toBe(1);
@@ -124,8 +125,8 @@ describe('the answer to a refusal', () => {
 
   test('names the scopes that were asked for, as far as a challenge can', () => {
     const refusal = (scopes: readonly string[]) => refusalOf('insufficient_scope', '', { scopes });
-    const challenge = (scheme: ChallengeScheme, ...scopes: string[]) =>
-      parametersOf(refusalResponse(refusal(scopes), scheme, 'api'));
+    const challenge = (scheme: keyof typeof CARRIERS, ...scopes: string[]) =>
+      parametersOf(refusalResponse(refusal(scopes), [CARRIERS[scheme]], 'api'));
     const told = { realm: 'api', error: 'insufficient_scope' };
     expect(challenge('Bearer', 'files:read', 'b')).toEqual({
       scheme: 'Bearer',
@@ -134,12 +135,28 @@ describe('the answer to a refusal', () => {
     });
     expect(challenge('ApiKey', 'files:read')).toEqual({ scheme: 'ApiKey', ...told, scope: 'files:read' });
     expect(challenge('Basic', 'files:read')).toEqual({ scheme: 'Basic', realm: 'api' });
+    expect(
+      challenge('Bearer', ...Array.from({ length: 100 }, (_, index) => `scope:${index}`.padEnd(20, 'x'))),
+    ).toEqual({
+      scheme: 'Bearer',
+      ...told,
+    });
     expect(challenge('Bearer', 'a b', 'a"b', 'a\\b', 'é', '', 'a\nb')).toEqual({ scheme: 'Bearer', ...told });
+  });
+
+  test('asks for a key in each of the ways that it may come', () => {
+    const asks = (...carriers: readonly Carrier[]) =>
+      refusalResponse(refusalOf('invalid_credential', ''), carriers, 'api').headers.get('WWW-Authenticate');
+    const invalid = 'realm="api", error="invalid_token"';
+    expect(asks('bearer', 'basic')).toBe(`Bearer ${invalid}, Basic realm="api"`);
+    expect(asks('basic', { header: 'X-API-Key' }, { header: 'X-Key' })).toBe(
+      `Basic realm="api", ApiKey ${invalid}`,
+    );
   });
 
   test('names the realm without what would end it', () => {
     const realmOf = (realm: string) =>
-      parametersOf(refusalResponse(refusalOf('missing_credential', ''), 'Bearer', realm))['realm'];
+      parametersOf(refusalResponse(refusalOf('missing_credential', ''), ['bearer'], realm))['realm'];
     expect(realmOf('Acme API')).toBe('Acme API');
     expect(realmOf('a", error="x')).toBe('a, error=x');
     expect(realmOf('a\r\nSet-Cookie: b=c')).toBe('aSet-Cookie: b=c');
@@ -175,7 +192,6 @@ describe('a verdict that refuses', () => {
     expect(refusalByVerdict(verdictOf(code), asked)).toMatchObject({
       code: answered,
       reason: code,
-      verdict: { code },
       scopes: answered === 'insufficient_scope' ? asked : [],
     });
   });

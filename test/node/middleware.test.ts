@@ -42,7 +42,9 @@ describe('a valid key', () => {
       ageSeconds: 0,
     });
     expect(answer.headers).not.toHaveProperty('www-authenticate');
-    expect(answer.calls).toEqual([{ key: secret, organization: null, ip: '192.0.2.9', userAgent: 'curl/9' }]);
+    expect(answer.calls).toEqual([
+      { key: secret, organization: 'own', ip: '192.0.2.9', userAgent: 'curl/9' },
+    ]);
   });
 
   it('is asked about anew by each request', async () => {
@@ -75,7 +77,7 @@ describe('a valid key', () => {
     const { secret } = await mint();
     const answer = await askWith(`/${guard}/run?scope=files:read`, secret);
     expect(verdictIn(answer)).toMatchObject({ valid: true });
-    expect(answer.calls).toEqual([{ key: secret, organization: null, ip: '127.0.0.1', ...demands }]);
+    expect(answer.calls).toEqual([{ key: secret, organization: 'own', ip: '127.0.0.1', ...demands }]);
   });
 
   it.each(['192.0.2.9', '2001:db8::1', '::ffff:192.0.2.1'])(
@@ -91,7 +93,7 @@ describe('a valid key', () => {
       expect((await askWith('/plain/run', secret, { headers })).calls).toMatchObject([{ ip: address }]);
       const hidden = await askWith('/hidden/run', secret, { headers });
       expect(verdictIn(hidden).valid).toBe(true);
-      expect(hidden.calls).toEqual([{ key: secret, organization: null }]);
+      expect(hidden.calls).toEqual([{ key: secret, organization: 'own' }]);
     },
   );
 
@@ -108,14 +110,14 @@ describe('a valid key', () => {
     const { secret } = await mint();
     const answer = await askWith('/plain/run', secret, { headers: { 'CF-Connecting-IP': address } });
     expect(verdictIn(answer).valid).toBe(true);
-    expect(answer.calls).toEqual([{ key: secret, organization: null }]);
+    expect(answer.calls).toEqual([{ key: secret, organization: 'own' }]);
   });
 
   const ofUtf8 = (text: string) => Buffer.from(text).toString('latin1');
   it.each([
-    ['60 KB', 'x'.repeat(60_000), 'x'.repeat(512)],
+    ['60 KB', 'x'.repeat(60_000), 'x'.repeat(1_024)],
     ['unicode', ofUtf8('Ωmega 🔑'), expect.stringMatching(/mega/)],
-    ['unicode at the cut', ofUtf8(`${'x'.repeat(511)}🔑`), expect.stringMatching(/^x{511}/)],
+    ['unicode at the cut', ofUtf8(`${'x'.repeat(1_023)}🔑`), expect.stringMatching(/^x{1023}/)],
     ['an injection', '\'); DROP TABLE keys; --"\\', '\'); DROP TABLE keys; --"\\'],
   ])('passes with a user agent that is %s', async (_, sent, kept) => {
     const { secret } = await mint();

@@ -65,7 +65,8 @@ describe('scopes', () => {
   ])('that are none, as a request may make them (%j), no key holds', async (scope) => {
     const { secret } = await mint({ permissions: ['*'] });
     const path = `/scoped/run?scope=${encodeURIComponent(scope)}`;
-    expect(await askWith(path, secret)).toEqual(lacking(secret));
+    const isAsked = scope.length <= 128;
+    expect(await askWith(path, secret)).toEqual({ ...lacking(secret), ...(isAsked ? {} : { calls: [] }) });
   });
 
   it.each([
@@ -129,8 +130,8 @@ describe('the organization', () => {
     );
   });
 
-  it.each(['default', '*', '', 'theirs', 'org_', `org_${'0'.repeat(23)}Ω`])(
-    'by a text that is no id, as a request may say it, has no keys: %j',
+  it.each(['default', '*', '', 'theirs', 'org_', `org_${'0'.repeat(23)}Ω`, 1, [[]], {}, true])(
+    'by what is no id, as a request may say it, has no keys: %j',
     async (named) => {
       const { secret } = await mint();
       expect(await askWith(path('tenant', named), secret)).toEqual(refusal('invalid_credential'));
@@ -138,19 +139,15 @@ describe('the organization', () => {
     },
   );
 
-  it.each([1, [[]], {}, true])('named by %j lets nobody through', async (named) => {
+  it('that is not found has no keys', async () => {
     const { secret } = await mint();
-    expect(await askWith(path('tenant', named), secret)).toEqual(refusal('unavailable'));
-    expect(await askWith(path('own', named), secret)).toEqual(refusal('unavailable'));
+    expect(await askWith('/tenantUndefined/run', secret)).toEqual(refusal('invalid_credential'));
   });
 
-  it.each(['tenantUndefined', 'tenantBroken', 'tenantNever'])(
-    'that cannot be told lets nobody through: %s',
-    async (guard) => {
-      const { secret } = await mint();
-      expect(await askWith(`/${guard}/run`, secret)).toEqual(refusal('unavailable'));
-    },
-  );
+  it.each(['tenantBroken', 'tenantNever'])('that cannot be told lets nobody through: %s', async (guard) => {
+    const { secret } = await mint();
+    expect(await askWith(`/${guard}/run`, secret)).toEqual(refusal('unavailable'));
+  });
 
   it('over a binding of one can be that one alone', async () => {
     const other = await found('other');

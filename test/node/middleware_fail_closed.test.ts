@@ -173,22 +173,10 @@ describe('an answer that is a verdict is taken for what it says', () => {
     expect(await answering(problem('invalid_request', { errors }))).toEqual(refusal('insufficient_scope'));
   });
 
-  it.each([
-    [undefined, '10'],
-    [7, '7'],
-    [null, '10'],
-    ['7', '10'],
-    [1.5, '10'],
-    [-1, '10'],
-    [1e21, '10'],
-  ])(
-    'a caller that asks too often is told so, and for %j to come back after %s s',
-    async (retryAfter, seconds) => {
-      expect(await answering({ ...problem('rate_limited'), retryAfter })).toEqual(
-        refusal('rate_limited', [], { 'retry-after': seconds }),
-      );
-    },
-  );
+  it('a caller that asks too often is told so', async () => {
+    for (const said of [{}, { retryAfter: -1 }])
+      expect(await answering({ ...problem('rate_limited'), ...said })).toEqual(refusal('rate_limited'));
+  });
 });
 
 describe('where nobody can be asked, nobody is let through', () => {
@@ -237,7 +225,7 @@ describe('onRefusal', () => {
         code: 'missing_credential',
         status: 401,
         reason: 'missing_credential',
-        verdict: null,
+        keyId: null,
         scopes: [],
         retryAfter: null,
       },
@@ -245,7 +233,7 @@ describe('onRefusal', () => {
         code: 'multiple_credentials',
         status: 400,
         reason: 'multiple_credentials',
-        verdict: null,
+        keyId: null,
         scopes: [],
         retryAfter: null,
       },
@@ -253,7 +241,7 @@ describe('onRefusal', () => {
         code: 'invalid_credential',
         status: 401,
         reason: 'MALFORMED',
-        verdict: { valid: false, code: 'MALFORMED', source: 'none', ageSeconds: 0 },
+        keyId: null,
         scopes: [],
         retryAfter: null,
       },
@@ -261,7 +249,7 @@ describe('onRefusal', () => {
         code: 'unavailable',
         status: 503,
         reason: 'the answer is no verdict',
-        verdict: null,
+        keyId: null,
         scopes: [],
         retryAfter: 5,
       },

@@ -52,8 +52,8 @@ it('the middleware is under five kibibytes, as large as its page says, and bundl
 });
 
 it.for([
-  ['orThrow', ['or_throw', 'problem']],
-  ['entries', ['entries', 'or_throw', 'problem']],
+  ['orThrow', ['is_object', 'or_throw', 'problem']],
+  ['entries', ['entries', 'is_object', 'or_throw', 'problem']],
 ] as const)('who imports %s alone bundles nothing of a client or of verification', async ([name, parts]) => {
   const { modules } = await bundled(`export { ${name} } from 'mintmark/client';`);
   expect(modules).toEqual(parts);

@@ -11,8 +11,8 @@ import { createWorkerConsumer, typeErrors, workerTypeErrors, writeFiles } from '
 
 const ROOT_KEY = 'readme-test-root-key-0123456789-abcdefgh';
 const README = readFileSync('README.md', 'utf8');
-const [bindings = ''] = blocksOf(README, 'toml');
-const [withHono = '', withoutHono = '', outside = '', managing = ''] = blocksOf(README, 'ts');
+const bindings = blocksOf(README, 'toml').join('\n');
+const [withHono = '', withoutHono = '', outside = '', managing = '', byRpc = ''] = blocksOf(README, 'ts');
 
 /** Each stands in a Worker that has this. */
 const PRELUDE = `
@@ -38,8 +38,10 @@ beforeAll(async () => {
   writeFiles(directory, {
     'with_hono.ts': withHono,
     'without_hono.ts': withoutHono,
+    'by_rpc.ts': byRpc,
     'with_hono.toml': configOf('with_hono'),
     'without_hono.toml': configOf('without_hono'),
+    'by_rpc.toml': configOf('by_rpc'),
     'outside.ts': outside,
     'managing.ts': managing,
   });
@@ -48,6 +50,7 @@ beforeAll(async () => {
       { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY } },
       { configPath: join(directory, 'with_hono.toml') },
       { configPath: join(directory, 'without_hono.toml') },
+      { configPath: join(directory, 'by_rpc.toml') },
     ],
   });
   ({ href: url } = (await harness.listen()).url);
@@ -67,7 +70,7 @@ async function secretWith(...permissions: string[]): Promise<string> {
 }
 
 it('has a block for each way in, of ten lines at most', () => {
-  expect(blocksOf(README, 'ts')).toHaveLength(4);
+  expect(blocksOf(README, 'ts')).toHaveLength(5);
   for (const block of blocksOf(README, 'ts')) expect(block.trim().split('\n').length).toBeLessThanOrEqual(10);
 });
 
@@ -87,6 +90,17 @@ it.for([
   expect(await statusFor({ Authorization: `Bearer ${await secretWith('files:read')}` })).toBe(200);
 });
 
+it('its Worker by_rpc is well typed, and asks about the key that it is shown', async () => {
+  expect(await workerTypeErrors(directory, ['by_rpc.ts'])).toBe('');
+  const askedWith = (key: string) =>
+    harness.getWorker('by_rpc').fetch('http://worker/', { headers: { 'X-API-Key': key } });
+  expect((await askedWith('nonsense')).status).toBe(403);
+  expect(await (await askedWith(await secretWith())).json()).toMatchObject({
+    name: 'a key',
+    status: 'active',
+  });
+});
+
 it('its programs for Node are well typed, and run', async () => {
   const platform = { typeRoots: [dirname(folderOf('@types/node'))], types: ['node'], lib: ['es2023'] };
   const emitted = { module: 'nodenext', outDir: 'out', skipLibCheck: true };
@@ -103,6 +117,7 @@ it('its programs for Node are well typed, and run', async () => {
     said(directory, process.execPath, [join('out', program), ...args], {
       MINTMARK_URL: url,
       MINTMARK_KEY: credential,
+      MINTMARK_ADMIN_KEY: credential,
     });
   const verifier = await secretWith('mintmark:keys:verify');
   expect(await run('ask.js', verifier, await secretWith('files:read'))).toBe('401 200\n');

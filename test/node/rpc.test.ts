@@ -103,12 +103,12 @@ describe('the Verifier entrypoint', () => {
     expect(await codeOf('ANY', mine, oursId)).toBe('NOT_FOUND');
     expect(await codeOf('ANY', ours, oursId)).toBe('VALID');
     expect(await codeOf('MINE', mine, mineId)).toBe('VALID');
-    expect(await codeOf('MINE', mine, null)).toBe('VALID');
+    expect(await codeOf('MINE', mine, 'own')).toBe('VALID');
     expect(await codeOf('MINE', ours, oursId), 'a binding’s own bounds it').toBe('NOT_FOUND');
     expect(await codeOf('MINE', mine, oursId)).toBe('NOT_FOUND');
 
     const unsaid = { error: { code: 'invalid_request', errors: [{ path: 'organization' }] } };
-    for (const organization of [null, 'ours', '*', '', 1]) {
+    for (const organization of ['own', null, 'ours', '*', '', 1]) {
       expect(await call('ANY', 'verify', { key: mine.secret, organization })).toMatchObject({
         value: unsaid,
       });
@@ -123,7 +123,7 @@ describe('the Verifier entrypoint', () => {
     ).toMatchObject({
       value: [{ code: 'VALID' }, { code: 'NOT_FOUND' }, { code: 'VALID' }, { code: 'MALFORMED' }],
     });
-    expect(await call('ANY', 'verifyMany', [{ key: 'x' }, { key: 'x', organization: null }])).toMatchObject({
+    expect(await call('ANY', 'verifyMany', [{ key: 'x' }, { key: 'x', organization: 'own' }])).toMatchObject({
       value: { error: { errors: [{ path: '1.organization' }] } },
     });
   });

@@ -100,7 +100,7 @@ export const saying = (name: 'of' | 'scopes', value: unknown): string =>
   `?${name}=${encodeURIComponent(JSON.stringify(value))}`;
 
 /** A key that has the liar do something. */
-export const lie = (does: Lie): string => btoa(JSON.stringify(does));
+export const lie = (does: Lie): string => btoa(JSON.stringify(does).padEnd(60));
 
 export const allCalls = () => told<VerifyInput[]>('calls');
 
@@ -169,6 +169,15 @@ export function refusal(
     ran: 0,
     calls: calls as Answer['calls'],
   };
+}
+
+/** The challenge of a guard, where it takes keys in other ways than by Bearer alone. */
+export function challengeAt(guard: string, code: RefusalCode): Record<string, string> {
+  const own = `realm="api"${REFUSALS[code][3] ?? ''}`;
+  const each = { ApiKey: `ApiKey ${own}`, Basic: 'Basic realm="api"', Bearer: `Bearer ${own}` };
+  if (guard === 'either') return { 'www-authenticate': `${each.Bearer}, ${each.Basic}` };
+  if (guard === 'any') return { 'www-authenticate': `${each.ApiKey}, ${each.Basic}, ${each.Bearer}` };
+  return {};
 }
 
 /** The one call about a key. */

@@ -69,7 +69,7 @@ const guards = {
 
   everyone: { service: (c) => c.env.EVERY },
   tenant: { service: (c) => c.env.EVERY, organization: (c) => said(c, 'of') },
-  tenantUndefined: { service: (c) => c.env.EVERY, organization: () => undefined as unknown as string },
+  tenantUndefined: { service: (c) => c.env.EVERY, organization: () => undefined },
   tenantBroken: { service: (c) => c.env.EVERY, organization: broken },
   tenantNever: { service: (c) => c.env.EVERY, organization: never, timeoutMs: PATIENCE_MS },
   own: { service, organization: (c) => said(c, 'of') },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { targetOf } from '../../src/client/https.ts';
+import { targetOf } from '../../src/client/http.ts';
 
 const CREDENTIAL = 'mk_live_ksnetkmYlinIZ0e419x2M2zOYmsb9MlB0EdJB3';
 

@@ -1,3 +1,5 @@
+import { isVisibleAscii } from '../contract/credential.ts';
+
 /** Where Mintmark is served, and as whom to call it. */
 export interface Endpoint {
   /** Its address, such as `https://keys.example.com`. Plain HTTP goes to this machine alone. */
@@ -32,7 +34,7 @@ export interface Call {
   /** JSON. */
   readonly body?: string;
   /** For root: the id or slug of the organization that is meant. */
-  readonly organization?: string | null | undefined;
+  readonly organization?: string;
   /** Doing it twice is doing it once, so that it may be sent again when the connection broke. */
   readonly isRepeatable: boolean;
 }
@@ -45,12 +47,6 @@ export interface Reply {
 }
 
 const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/;
-const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
-
-/** Whether a header can carry it. */
-export const isVisibleAscii = (value: unknown): value is string =>
-  typeof value === 'string' && VISIBLE_ASCII.test(value);
-
 /** An endpoint that can be called. */
 export interface Target {
   readonly url: string;
@@ -58,13 +54,20 @@ export interface Target {
   readonly fetch: Fetch;
 }
 
-/** Throws a TypeError, which never repeats the credential, for an endpoint that can't be called. */
-export function targetOf({ url, credential, fetch: sender }: Endpoint): Target {
-  if (!URL.canParse(String(url))) throw new TypeError('url must be an absolute URL');
-  const { protocol, hostname, origin, pathname } = new URL(url);
+/** Throws a TypeError, which never repeats the credential, for what can't be called. */
+export function checkEndpoint(url: unknown, credential: unknown): void {
+  if (!URL.canParse(String(url))) throw new TypeError('mintmark: url must be an absolute URL');
+  const { protocol, hostname } = new URL(String(url));
   if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname)))
-    throw new TypeError('url must be https, or http to this machine');
-  if (!isVisibleAscii(credential)) throw new TypeError('credential must be visible ASCII characters');
+    throw new TypeError('mintmark: url must be https, or http to this machine');
+  if (!isVisibleAscii(credential))
+    throw new TypeError('mintmark: credential must be visible ASCII characters');
+}
+
+/** An endpoint, checked. */
+export function targetOf({ url, credential, fetch: sender }: Endpoint): Target {
+  checkEndpoint(url, credential);
+  const { origin, pathname } = new URL(url);
   return {
     url: origin + pathname.replace(/\/+$/, ''),
     credential,
@@ -74,8 +77,8 @@ export function targetOf({ url, credential, fetch: sender }: Endpoint): Target {
 }
 
 /**
- * Sends a call and reads the answer. Throws where there is none: after a connection that broke, once more for what is
- * repeatable, or by the signal.
+ * Sends a call and reads the answer; throws where there is none. What is repeatable is sent once more where `fetch` itself failed,
+ * as it does when a connection breaks, and the signal has not ended it.
  */
 export async function send(target: Target, call: Call, signal: AbortSignal): Promise<Reply> {
   const { url, credential } = target;
@@ -85,9 +88,8 @@ export async function send(target: Target, call: Call, signal: AbortSignal): Pro
       method,
       headers: {
         Authorization: `Bearer ${credential}`,
-        Accept: 'application/json',
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
-        ...(typeof organization === 'string' ? { 'Mintmark-Organization': organization } : {}),
+        ...(organization !== undefined ? { 'Mintmark-Organization': organization } : {}),
       },
       ...(body === undefined ? {} : { body }),
       signal,
