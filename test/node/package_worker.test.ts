@@ -67,6 +67,16 @@ describe('where the package types the bindings', () => {
   });
 });
 
+it('a binding that wrangler knows by one config alone, and so without its calls, is taken', async () => {
+  const untyped = [
+    "import { mintmark } from 'mintmark/hono';",
+    'declare const bound: Service;',
+    'export const right = mintmark({ service: () => bound });',
+  ];
+  writeFiles(directory, { 'untyped.ts': untyped.join('\n') });
+  expect(await check('untyped.ts')).toBe('');
+});
+
 describe('where wrangler types the bindings, by both Workers’ configs', () => {
   const types = 'worker-configuration.d.ts';
 
