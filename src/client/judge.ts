@@ -9,7 +9,7 @@ export type Judged =
   | { readonly ok: true; readonly verdict: ValidVerdict }
   | { readonly ok: false; readonly refusal: Refusal };
 
-export const no = (refusal: Refusal): Judged => ({ ok: false, refusal });
+export const refused = (refusal: Refusal): Judged => ({ ok: false, refusal });
 
 /**
  * What an answer, whoever gave it, comes to: a verdict that lets the request through, or why it is refused. That the key has the
@@ -17,17 +17,17 @@ export const no = (refusal: Refusal): Judged => ({ ok: false, refusal });
  */
 export function judge(answered: Answered, demands: Demands): Judged {
   const { answer, status } = answered;
-  if (isRefused(answer)) return no(refusalByProblem(answer.error, answered));
-  if (isRefusedVerdict(answer)) return no(refusalByVerdict(answer, demands.scopes ?? []));
+  if (isRefused(answer)) return refused(refusalByProblem(answer.error, answered));
+  if (isRefusedVerdict(answer)) return refused(refusalByVerdict(answer, demands.scopes ?? []));
   if (!isValidVerdict(answer))
-    return no(
+    return refused(
       refusalOf('unavailable', `the answer is no verdict${status === undefined ? '' : `, but ${status}`}`),
     );
   const { organization = answer.organizationId, environment = answer.environment, maxStaleness } = demands;
   if (organization !== answer.organizationId || environment !== answer.environment)
-    return no(refusalOf('invalid_credential', 'a key of another organization or environment'));
+    return refused(refusalOf('invalid_credential', 'a key of another organization or environment'));
   return answer.ageSeconds > (maxStaleness ?? Infinity)
-    ? no(refusalOf('unavailable', 'the verdict is too old'))
+    ? refused(refusalOf('unavailable', 'the verdict is too old'))
     : { ok: true, verdict: answer };
 }
 

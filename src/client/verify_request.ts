@@ -3,7 +3,7 @@ import { headersOf } from './carriers.ts';
 import { MAX_CREDENTIAL_LENGTH, MAX_TIMEOUT_MS, MIN_KEY_LENGTH } from './constants.ts';
 import { timeoutOf, within } from './deadline.ts';
 import { boundRequest, isAskable, type Demands } from './demands.ts';
-import { judge, no, type Judged } from './judge.ts';
+import { judge, refused, type Judged } from './judge.ts';
 import { reasonOf, withoutSecrets } from './reason.ts';
 import { refusalOf, refusalResponse, type Refusal } from './refusal.ts';
 import { ask, type Source } from './source.ts';
@@ -42,12 +42,12 @@ export async function outcomeOf(
     const read = credentialIn(request.headers, headersOf(carriers));
     judged =
       'fault' in read
-        ? no(refusalOf(read.fault, read.fault))
+        ? refused(refusalOf(read.fault, read.fault))
         : await within(timeoutOf(timeoutMs, MAX_TIMEOUT_MS), (signal) =>
             judgedBy(request, read.credential, optionsOf, secrets, signal),
           );
   } catch (error) {
-    judged = no(refusalOf('unavailable', reasonOf(error)));
+    judged = refused(refusalOf('unavailable', reasonOf(error)));
   }
   if (judged.ok) return judged;
   const refusal = { ...judged.refusal, reason: withoutSecrets(judged.refusal.reason, secrets) };
@@ -61,14 +61,14 @@ async function judgedBy(
   secrets: string[],
   signal: AbortSignal,
 ): Promise<Judged> {
-  if (credential.length > MAX_CREDENTIAL_LENGTH) return no(refusalOf('invalid_credential', 'MALFORMED'));
+  if (credential.length > MAX_CREDENTIAL_LENGTH) return refused(refusalOf('invalid_credential', 'MALFORMED'));
   if (credential.length >= MIN_KEY_LENGTH) secrets.push(credential);
   const options = await optionsOf();
   if ('credential' in options && typeof options.credential === 'string') secrets.push(options.credential);
   const question = boundRequest(credential, request, options);
-  if (question === null) return no(refusalOf('invalid_credential', 'organization is no id (org_…)'));
+  if (question === null) return refused(refusalOf('invalid_credential', 'organization is no id (org_…)'));
   if (!isAskable(question.scopes ?? []))
-    return no(refusalOf('insufficient_scope', 'too many scopes, or too long ones'));
+    return refused(refusalOf('insufficient_scope', 'too many scopes, or too long ones'));
   // What the question is made of may have taken all the time there was.
   signal.throwIfAborted();
   return judge(await ask(options, question, signal), options);

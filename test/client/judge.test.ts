@@ -142,6 +142,14 @@ describe('an answer', () => {
     expect(isValidVerdict({ ...VALID, code: 'REVOKED' })).toBe(false);
   });
 
+  test('that rests on older knowledge than is demanded refuses', () => {
+    const aged = (ageSeconds: number) => ({ ...VALID, ageSeconds });
+    expect(passes(aged(5), { maxStaleness: 5 })).toBe(true);
+    expect(passes(aged(6), { maxStaleness: 5 })).toBe(false);
+    expect(passes(aged(1), { maxStaleness: 0 })).toBe(false);
+    expect(passes(aged(-1))).toBe(false);
+  });
+
   test('on a key of another organization or environment than is demanded refuses', () => {
     expect(passes(VALID, { organization: ORGANIZATION, environment: 'live' })).toBe(true);
     for (const demands of [

@@ -66,6 +66,22 @@ describe('once the time is up', () => {
   });
 });
 
+describe('the reason of a refusal', () => {
+  const refusedWith = async (key: string, said: string) => {
+    const request = new Request('http://api/', { headers: { Authorization: `Bearer ${key}` } });
+    const outcome = await verifyRequest(
+      request,
+      asking(() => Promise.reject(new Error(said))),
+    );
+    return outcome.ok ? 'let through' : outcome.refusal.reason;
+  };
+
+  test('hides a key, and leaves words alone that are too short to be one', async () => {
+    expect(await refusedWith(KEY, `${KEY} was refused`)).toBe('Error: [secret] was refused');
+    expect(await refusedWith('e', 'connection refused')).toBe('Error: connection refused');
+  });
+});
+
 describe('a user agent', () => {
   test('is not cut where a key in it would be, before Mintmark looks for keys', async () => {
     const asked = vi.fn<(value: unknown) => void>();

@@ -259,6 +259,13 @@ describe.for(Object.entries(ENTRANCES))('%s', ([name, ask]) => {
     expectDiscreet(said.told);
   });
 
+  it('is unavailable, whatever organization is asked for, where nothing is served at its address', async () => {
+    const detail = 'There is nothing at this path.';
+    faults = [answered(404, { code: 'not_found', detail })];
+    const said = await ask({ organization: `org_${'0'.repeat(24)}` });
+    expect(said).toMatchObject(isClient ? { code: 'not_found' } : { code: 'unavailable', status: 503 });
+  });
+
   it('passes on that there were too many, and when to come back', async () => {
     const said = await holds([flooded], 'rate_limited', 1);
     if (!isClient) expect(said.retryAfter).toBe('7');
