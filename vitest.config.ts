@@ -31,6 +31,10 @@ export default defineConfig({
         },
       },
       {
+        // As tsconfig.json has it: the package is the source beside it.
+        resolve: {
+          alias: [{ find: /^mintmark\/(\w+)$/, replacement: `${import.meta.dirname}/src/client/$1.ts` }],
+        },
         test: {
           name: 'node',
           include: ['test/scripts/**/*.test.ts', 'test/node/**/*.test.ts', 'examples/**/*.test.ts'],
