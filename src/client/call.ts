@@ -1,3 +1,4 @@
+import { MIN_KEY_LENGTH } from './constants.ts';
 import { within } from './deadline.ts';
 import { send, type Call, type Reply, type Target } from './http.ts';
 import { isObject } from './is_object.ts';
@@ -57,8 +58,11 @@ export async function call<Value>(
 }
 
 /** A refusal may be logged, and what made it may have said what it was given. */
-function discreet(refused: Refused, secrets: readonly string[]): Refused {
-  return JSON.parse(withoutSecrets(JSON.stringify(refused), secrets));
+function discreet({ error }: Refused, secrets: readonly string[]): Refused {
+  const { detail, errors } = error;
+  const told = (text: string): string => withoutSecrets(text, secrets);
+  const faults = errors?.map(({ path, message }) => ({ path: told(path), message: told(message) }));
+  return { error: { ...error, detail: told(detail), ...(faults === undefined ? {} : { errors: faults }) } };
 }
 
 function answerIn(reply: Reply, isRepeatable: boolean): object {
@@ -77,6 +81,8 @@ function searchOf(query: object): string {
   return asked.length === 0 ? '' : `?${String(new URLSearchParams(asked))}`;
 }
 
-/** The key that a body asks about. */
+/** The key that a body asks about, unless it is too short to be one. */
 const secretsIn = (body: unknown): string[] =>
-  isObject(body) && typeof body['key'] === 'string' ? [body['key']] : [];
+  isObject(body) && typeof body['key'] === 'string' && body['key'].length >= MIN_KEY_LENGTH
+    ? [body['key']]
+    : [];

@@ -283,7 +283,7 @@ describe.for(Object.entries(ENTRANCES))('%s', ([name, ask]) => {
     faults = [echo];
     const said = await ask();
     expect(said.code).toBe(isClient ? 'internal' : 'unavailable');
-    if (!isClient) expectDiscreet(said.told);
+    expectDiscreet(said.told);
   });
 
   it('repeats no secret after an error that does', async () => {
@@ -292,6 +292,13 @@ describe.for(Object.entries(ENTRANCES))('%s', ([name, ask]) => {
     });
     expect(thrown.code).toBe('unavailable');
     expectDiscreet(thrown.told);
+  });
+});
+
+it.for(['e', '"', '{', 'error', ''])('a client says why, also where it asks about %j', async (asked) => {
+  const fetch = () => Promise.reject(new Error('connection refused'));
+  expect(await createClient({ url, credential, fetch }).verify({ key: asked })).toMatchObject({
+    error: { code: 'unavailable', detail: 'Error: connection refused' },
   });
 });
 
