@@ -117,13 +117,13 @@ describe('an answer that is no verdict lets nobody through', () => {
   it.each(['throw', 'hang', 'stub', 'function'] as const)('%s', async (does) => {
     const started = Date.now();
     expect(await askWith('/liar/run', lie({ does }))).toEqual(refusal('unavailable'));
-    expect(Date.now() - started).toBeLessThan(3_000);
+    expect(Date.now() - started).toBeLessThan(8_000);
   });
 
   it('a verdict that comes too late, then or later', async () => {
-    const answer = await askWith('/liar/run', lie({ answer: VALID, afterMs: 600 }));
+    const answer = await askWith('/liar/run', lie({ answer: VALID, afterMs: 2_500 }));
     expect(answer).toEqual(refusal('unavailable'));
-    await new Promise((done) => void setTimeout(done, 800));
+    await new Promise((done) => void setTimeout(done, 1_500));
     expect((await askWith('/liar/run', lie({ answer: VALID, afterMs: 1 }))).ran).toBe(1);
   });
 });

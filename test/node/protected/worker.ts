@@ -24,7 +24,7 @@ interface Protected {
 type Options = MintmarkOptions<Protected>;
 type C = Context<Protected>;
 
-const PATIENCE_MS = 300;
+const PATIENCE_MS = 1_500;
 
 const service = (c: C) => c.env.MINE;
 const never = (): Promise<never> => new Promise(() => {});
@@ -147,7 +147,7 @@ app.get('/plain/missing', (c) => {
 });
 app.get('/liar/slow', async (c) => {
   ran(c);
-  await scheduler.wait(3 * PATIENCE_MS);
+  await scheduler.wait(PATIENCE_MS + 500);
   return c.json(c.var.mintmark);
 });
 
