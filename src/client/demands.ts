@@ -8,6 +8,7 @@ import {
   MAX_USER_AGENT_LENGTH,
 } from './constants.ts';
 import { timeoutOf } from './deadline.ts';
+import { isOrganizationId } from './ids.ts';
 import type { BoundVerifyRequest } from './services.ts';
 
 /** What is asked of a request's API key. */
@@ -41,10 +42,6 @@ const isStaleness = (value: unknown): boolean =>
 /** Whether Mintmark can be asked for them; what a request makes of scopes may be anything. */
 export const isAskable = (scopes: readonly string[]): boolean =>
   scopes.length <= MAX_SCOPES && scopes.every((scope) => scope.length <= MAX_SCOPE_LENGTH);
-
-/** Whether it can name an organization. */
-export const isOrganizationId = (value: unknown): value is string =>
-  typeof value === 'string' && /^org_[0-9A-Za-z]{24}$/.test(value);
 
 type Rule = readonly [rule: string, isGood: (value: unknown) => boolean];
 

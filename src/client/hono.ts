@@ -103,7 +103,7 @@ type Option = AllKeys<MintmarkOptions>;
 type AllKeys<Union> = Union extends unknown ? keyof Union : never;
 
 /** The options as they are now, wherever they were defined: none that demands something may get lost. */
-function given<E extends Env>(options: MintmarkOptions<E>): Readonly<Record<string, unknown>> {
+function given(options: object): Readonly<Record<string, unknown>> {
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
   if (unknown !== undefined) throw new TypeError(`mintmark has no option ${unknown}`);
   const names = OPTIONS.filter((name) => name in options);

@@ -46,13 +46,14 @@ export interface Reply {
   readonly body: unknown;
 }
 
-const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/;
 /** An endpoint that can be called. */
 export interface Target {
   readonly url: string;
   readonly credential: string;
   readonly fetch: Fetch;
 }
+
+const LOOPBACK = /^(?:localhost|.+\.localhost|127(?:\.\d+){3}|\[::1\])$/;
 
 /** Throws a TypeError, which never repeats the credential, for what can't be called. */
 export function checkEndpoint(url: unknown, credential: unknown): void {

@@ -1,6 +1,7 @@
 import type { Carrier } from './carriers.ts';
 import { challenge, type BearerError } from './challenge.ts';
 import { RATE_LIMITED_RETRY_SECONDS, UNAVAILABLE_RETRY_SECONDS } from './constants.ts';
+import { isKeyId } from './ids.ts';
 import type { RefusedVerdict } from './verdict.ts';
 
 /** The word of an answer that refuses. */
@@ -111,9 +112,6 @@ export function refusalByVerdict(
     scopes: known === 'insufficient_scope' ? asked : [],
   });
 }
-
-const isKeyId = (value: unknown): value is string =>
-  typeof value === 'string' && /^key_[0-9A-Za-z]{24}$/.test(value);
 
 /** The answer to it: RFC 9457, with the challenge of RFC 6750 §3 where the credential is at fault. */
 export function refusalResponse(

@@ -13,10 +13,10 @@ import {
   revoke,
   root,
   serve,
-  strayKey,
   verdictIn,
   type Answer,
 } from './protected/service.ts';
+import { strayKey } from './root.ts';
 
 serve();
 

@@ -1,16 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import {
-  askWith,
-  found,
-  mint,
-  once,
-  refusal,
-  saying,
-  serve,
-  strayKey,
-  verdictIn,
-} from './protected/service.ts';
+import { askWith, found, mint, once, refusal, saying, serve, verdictIn } from './protected/service.ts';
+import { strayKey } from './root.ts';
 
 serve();
 

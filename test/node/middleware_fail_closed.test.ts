@@ -13,10 +13,10 @@ import {
   refusals,
   saying,
   serve,
-  strayKey,
   verdictIn,
 } from './protected/service.ts';
 import type { Guard } from './protected/worker.ts';
+import { strayKey } from './root.ts';
 
 serve();
 

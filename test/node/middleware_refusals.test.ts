@@ -19,9 +19,9 @@ import {
   root,
   send,
   serve,
-  strayKey,
   verdictIn,
 } from './protected/service.ts';
+import { strayKey } from './root.ts';
 
 serve();
 

@@ -9,9 +9,7 @@ import { createTestHarness } from 'wrangler';
 import { apiKey, mintedKey, revokedKey, rotatedKey } from '../../src/contract/api_keys.ts';
 import { problem } from '../../src/contract/problem.ts';
 import { verdict } from '../../src/contract/verdict.ts';
-import { mintSecret } from '../../src/core/secret.ts';
-
-const strayKey = () => mintSecret('mk', 'live', (bytes) => crypto.getRandomValues(bytes));
+import { rootOf, strayKey } from './root.ts';
 
 const ROOT_KEY = 'rpc-test-root-key-0123456789-abcdefghij';
 
@@ -30,18 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => harness.close());
 
-async function root(method: string, path: string, body: object, organization = 'default') {
-  const response = await harness.getWorker('mintmark').fetch(`http://mintmark${path}`, {
-    method,
-    body: JSON.stringify(body),
-    headers: {
-      Authorization: `Bearer ${ROOT_KEY}`,
-      'Content-Type': 'application/json',
-      'Mintmark-Organization': organization,
-    },
-  });
-  return (await response.json()) as Record<string, never>;
-}
+const root = rootOf(harness, ROOT_KEY);
 
 async function call(binding: string, method: string, ...args: unknown[]) {
   const response = await harness.getWorker('caller').fetch('http://caller/', {

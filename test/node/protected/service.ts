@@ -8,8 +8,8 @@ import { createTestHarness } from 'wrangler';
 import type { RefusalCode } from '../../../src/client/refusal.ts';
 import { mintedKey } from '../../../src/contract/api_keys.ts';
 import { verdict, type VerdictResource } from '../../../src/contract/verdict.ts';
-import { mintSecret } from '../../../src/core/secret.ts';
 import type { VerifyInput } from '../../../src/rpc/verification.ts';
+import { rootOf } from '../root.ts';
 import type { Lie } from './liar.ts';
 
 const ROOT_KEY = 'middleware-test-root-key-0123456789-abcdefg';
@@ -189,20 +189,7 @@ export function verdictIn({ status, ran, body }: Answer): VerdictResource {
   return verdict.parse(JSON.parse(body));
 }
 
-/** Calls Mintmark as its root. */
-export async function root(method: string, path: string, body: object = {}, organization = 'default') {
-  const response = await harness.getWorker('mintmark').fetch(`http://mintmark${path}`, {
-    method,
-    body: JSON.stringify(body),
-    headers: {
-      Authorization: `Bearer ${ROOT_KEY}`,
-      'Content-Type': 'application/json',
-      'Mintmark-Organization': organization,
-    },
-  });
-  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as Record<string, never>;
-}
+export const root = rootOf(harness, ROOT_KEY);
 
 /** Another organization, by its slug. */
 export async function found(slug: string): Promise<string> {
@@ -232,6 +219,3 @@ export async function mint({
 
 /** Revokes a key. */
 export const revoke = ({ key }: { key: { id: string } }) => root('POST', `/v1/api-keys/${key.id}/revoke`);
-
-/** A key that is well made, and nobody's. */
-export const strayKey = () => mintSecret('mk', 'live', (bytes) => crypto.getRandomValues(bytes));
