@@ -26,6 +26,7 @@ import type { Keys } from './keyring/keys.ts';
 import type { Lineages } from './keyring/lineages.ts';
 import type { Organizations } from './keyring/organizations.ts';
 import type { Rotations } from './keyring/rotations.ts';
+import { forProxy, forwardAuth } from './standards/forward_auth.ts';
 import type { Uses } from './verifier/uses.ts';
 import type { Verifier } from './verifier/verifier.ts';
 
@@ -70,12 +71,14 @@ export function createApp({
   const app = new Hono<AppEnv>()
     .use(origin(platform, rootKeys))
     .use('/compat/*', speaking)
+    .use('/v1/forward-auth/*', forProxy)
     .route('/health', health(probes, rootKeys, floods, clock))
     .route('/.well-known', wellKnown())
     .route('/openapi.json', openapi())
     .route('/docs', docs())
     .route('/v1/whoami', whoami(verifier, clock))
     .route('/v1/api-keys/verify', verify(verifier, clock))
+    .route('/v1/forward-auth', forwardAuth(verifier))
     .route('/v1/api-keys', apiKeys(managed, keys, lineages, rotations, clock))
     .route('/v1/organizations', organizations(managed, tenants))
     .route('/v1/audit-events', auditEvents(managed, auditTrail))
@@ -99,6 +102,7 @@ export function createMisconfiguredApp(faults: readonly Fault[], platform: Platf
   return new Hono<AppEnv>()
     .use(origin(platform, NO_ROOT))
     .use('/compat/*', speaking)
+    .use('/v1/forward-auth/*', forProxy)
     .all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
 }
 

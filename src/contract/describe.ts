@@ -66,9 +66,15 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 403,
         code: 'insufficient_scope',
         title: 'The credential may not do this',
-        detail: `This call needs the scope ${refusal.needed}.`,
+        detail:
+          refusal.needed.length === 0
+            ? 'This needs what is no scope.'
+            : `This needs the scope ${refusal.needed.join(', ')}.`,
         headers: {
-          'WWW-Authenticate': `${CHALLENGE}, error="insufficient_scope", scope="${refusal.needed}"`,
+          'WWW-Authenticate': [
+            `${CHALLENGE}, error="insufficient_scope"`,
+            ...(refusal.needed.length === 0 ? [] : [`scope="${refusal.needed.join(' ')}"`]),
+          ].join(', '),
         },
       };
     case 'root_required':

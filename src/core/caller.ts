@@ -52,8 +52,3 @@ export function holderOf({ record, scopes }: Extract<Decision, { code: 'VALID' }
     credential: record,
   };
 }
-
-/** Whether `Mintmark-Organization` names this organization; absent, it does. */
-export function isNamed(organization: OrganizationRules, named: string | null): boolean {
-  return named === null || named === organization.id || named === organization.slug;
-}

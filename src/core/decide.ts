@@ -1,7 +1,7 @@
 import { effectiveScopes } from './authority.ts';
 import { isExpired } from './expiry.ts';
 import type { OrganizationId } from './id.ts';
-import type { KeyRecord } from './records.ts';
+import { isNamed, type KeyRecord } from './records.ts';
 import { coversAll, type Scope } from './scope.ts';
 import type { Environment } from './secret.ts';
 
@@ -26,6 +26,8 @@ export type VerdictCode = (typeof VERDICT_CODES)[number];
 export interface Question {
   /** The organization that the key must belong to; null for a caller's own key, which names it. */
   readonly organizationId: OrganizationId | null;
+  /** The same where the asker has an id or a slug, as somebody wrote it. */
+  readonly organizationNamed?: string | undefined;
   /** All of them must be covered. */
   readonly scopes: readonly Scope[];
   /** Undefined: either will do. */
@@ -47,6 +49,7 @@ export function decide(record: KeyRecord | null, question: Question, now: number
   if (question.organizationId !== null && record.organization.id !== question.organizationId) {
     return { code: 'NOT_FOUND' };
   }
+  if (!isNamed(record.organization, question.organizationNamed ?? null)) return { code: 'NOT_FOUND' };
   const { key, account } = record;
   if (key.revokedAt !== null) return { code: 'REVOKED', record };
   if (account !== null && account.disabledAt !== null) return { code: 'ACCOUNT_DISABLED', record };

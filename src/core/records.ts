@@ -150,3 +150,8 @@ export function revokedBy(principal: string, key: ApiKey, reason: string | null,
     updatedBy: principal,
   };
 }
+
+/** Whether an id or a slug names this organization; null, it does. */
+export function isNamed(organization: Pick<Organization, 'id' | 'slug'>, named: string | null): boolean {
+  return named === null || named === organization.id || named === organization.slug;
+}

@@ -1,4 +1,4 @@
-import type { ManagementScope, Scope } from './scope.ts';
+import type { Scope } from './scope.ts';
 
 /** One rule that one field breaks. `path` is dotted, such as `scopes.3`; a header's or a parameter's name stands for itself. */
 export interface Fault {
@@ -14,7 +14,7 @@ export type Refusal =
   | { readonly kind: 'rate_limited' }
   /** `reason` is for the log: who presents a bad credential learns only that it is bad. */
   | { readonly kind: 'invalid_credential'; readonly reason: string }
-  | { readonly kind: 'insufficient_scope'; readonly needed: ManagementScope }
+  | { readonly kind: 'insufficient_scope'; readonly needed: readonly Scope[] }
   | { readonly kind: 'cannot_grant'; readonly scopes: readonly Scope[] }
   | { readonly kind: 'invalid'; readonly faults: readonly Fault[] }
   | { readonly kind: 'not_found'; readonly what: 'organization' | 'service account' | 'API key' }

@@ -26,7 +26,7 @@ export function verify(verifier: Verifier, clock: () => number) {
       const principal = await principalNow(c, verifier, clock, request.maxStaleness);
       if (!principal.ok) return problem(c, principal.refusal);
       const { organizationId, scopes: held } = principal.value;
-      if (!coversAll(held, [NEEDED])) return problem(c, { kind: 'insufficient_scope', needed: NEEDED });
+      if (!coversAll(held, [NEEDED])) return problem(c, { kind: 'insufficient_scope', needed: [NEEDED] });
       const verdict = await verifier.verify({
         ...request,
         scopes,

@@ -1,11 +1,11 @@
 import type { Origin } from '../core/audit.ts';
-import { isNamed, holderOf, rootOf, type Caller } from '../core/caller.ts';
+import { holderOf, rootOf, type Caller } from '../core/caller.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import type { Floods } from '../core/floods.ts';
 import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { presentedBy } from '../core/presented.ts';
-import type { KeyRecord } from '../core/records.ts';
+import { isNamed, type KeyRecord } from '../core/records.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import type { Scope } from '../core/scope.ts';

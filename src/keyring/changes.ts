@@ -60,7 +60,7 @@ export type Needed = ManagementScope | 'root';
 /** Why a caller may not, or null: what every call asks before it reads anything. */
 export function forbidden(caller: Caller, needed: Needed): Refusal | null {
   if (needed === 'root') return caller.actor.type === 'root' ? null : { kind: 'root_required' };
-  return coversAll(caller.scopes, [needed]) ? null : { kind: 'insufficient_scope', needed };
+  return coversAll(caller.scopes, [needed]) ? null : { kind: 'insufficient_scope', needed: [needed] };
 }
 
 /** The one way in which state changes: authorised, judged, written with its audit event, and told. */

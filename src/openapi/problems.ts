@@ -8,7 +8,7 @@ const REFUSALS: Readonly<Record<ProblemCode, Refusal | HttpRefusal>> = {
   multiple_credentials: { kind: 'multiple_credentials' },
   invalid_credential: { kind: 'invalid_credential', reason: 'REVOKED' },
   rate_limited: { kind: 'rate_limited' },
-  insufficient_scope: { kind: 'insufficient_scope', needed: 'mintmark:keys:write' },
+  insufficient_scope: { kind: 'insufficient_scope', needed: ['mintmark:keys:write'] },
   cannot_grant: { kind: 'cannot_grant', scopes: ['mintmark:keys:write'] },
   root_required: { kind: 'root_required' },
   invalid_request: { kind: 'invalid', faults: [{ path: 'name', message: 'is required' }] },

@@ -1,9 +1,10 @@
-import { isNamed, holderOf, rootOf, type Principal } from '../core/caller.ts';
+import { holderOf, rootOf, type Principal } from '../core/caller.ts';
 import { decide, LIVE, type Question } from '../core/decide.ts';
 import { missesOf, type Floods } from '../core/floods.ts';
 import { ANY_ORGANIZATION, DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { presentedBy } from '../core/presented.ts';
+import { isNamed } from '../core/records.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, parseSecret } from '../core/secret.ts';

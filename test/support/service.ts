@@ -6,6 +6,7 @@ import type { LogEntry, Platform } from '../../src/core/platform.ts';
 import { createServices } from '../../src/services.ts';
 import { conformsToFormat } from '../dialects/conforms.ts';
 import { conforms } from '../openapi/conforms.ts';
+import { conformsToStandard, isStandard } from '../standards/conforms.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';
 import { wrapKv, type KvHooks } from './kv.ts';
 
@@ -206,9 +207,10 @@ export class TestService {
       status: response.status,
       headers: response.headers,
       text,
-      body: isJson ? JSON.parse(text) : undefined,
+      body: isJson && text !== '' ? JSON.parse(text) : undefined,
     };
-    (path.startsWith('/compat/') ? conformsToFormat : conforms)(answer, method, path);
+    if (isStandard(path)) conformsToStandard(answer, method, path);
+    else (path.startsWith('/compat/') ? conformsToFormat : conforms)(answer, method, path);
     return answer;
   }
 
