@@ -105,6 +105,18 @@ CREATE TABLE key_usage (
   last_used_user_agent TEXT                 -- with which client, if known
 ) STRICT, WITHOUT ROWID;
 
+-- Access tokens that were ended ahead of their time. A token is a row here only then, until it would have ended by itself.
+CREATE TABLE revoked_tokens (
+  id TEXT NOT NULL PRIMARY KEY,             -- the token's jti: its key's id, a dot, and 16 random characters
+  key_id TEXT NOT NULL,                     -- the key that it was got with
+  expires_at INTEGER NOT NULL               -- when it would have ended
+) STRICT, WITHOUT ROWID;
+
+-- A key's, which are part of its record.
+CREATE INDEX revoked_tokens_of_key ON revoked_tokens (key_id);
+-- Those that may be forgotten.
+CREATE INDEX revoked_tokens_ended ON revoked_tokens (expires_at);
+
 -- Who did what, written in the same transaction as what was done.
 CREATE TABLE audit_events (
   id TEXT NOT NULL PRIMARY KEY,             -- evt_…, made by the writer, so that a repeated batch is recognised
@@ -113,7 +125,7 @@ CREATE TABLE audit_events (
   action TEXT NOT NULL,                     -- what, such as api_key.revoked
   actor_type TEXT NOT NULL CHECK (actor_type IN ('root', 'service_account', 'user', 'system')), -- what kind of principal did it
   actor_id TEXT NOT NULL,                   -- which principal
-  credential_id TEXT,                       -- the key that was presented; null for root
+  credential_id TEXT,                       -- the key or the token that was presented; null for root
   target_type TEXT NOT NULL,                -- what kind of thing it was done to
   target_id TEXT NOT NULL,                  -- which
   request_id TEXT NOT NULL,                 -- the request's X-Request-Id

@@ -8,8 +8,8 @@ import { rootKeyFault } from '../src/core/root_keys.ts';
 import { askSecret } from './ask_secret.ts';
 import { PLANS, STEPS, type StepName } from './deploy_plan.ts';
 import { Problem, reportProblem } from './problem.ts';
-import { makeRootKey, ROOT_KEY_NAME } from './root_key.ts';
 import { jsonOf, launch, run, succeeded } from './run_wrangler.ts';
+import { makeRootKey, makeSigningKey, ROOT_KEY_NAME, SIGNING_KEY_NAME } from './secrets.ts';
 import { sharedArgs } from './wrangler.ts';
 
 interface Options {
@@ -21,7 +21,8 @@ interface Options {
 /** What the steps find out. */
 interface Outcome {
   address?: string;
-  hasRootKey: boolean;
+  /** The names of those that are there. */
+  secrets: readonly string[];
   madeRootKey?: string;
 }
 
@@ -82,6 +83,12 @@ async function chooseRootKey(): Promise<{ value: string; isMade: boolean }> {
   return { value: makeRootKey(), isMade: true };
 }
 
+async function put(args: readonly string[], secret: string): Promise<void> {
+  const wrangler = launch(args, ['pipe', 'inherit', 'inherit']);
+  wrangler.stdin?.end(secret);
+  await succeeded(wrangler, args);
+}
+
 const EXECUTE: Record<
   Exclude<StepName, 'findDatabase'>,
   (args: readonly string[], outcome: Outcome) => Promise<void>
@@ -94,16 +101,17 @@ const EXECUTE: Record<
     // In a terminal it would ask before it applies them.
     await run(args, { CI: '1' });
   },
-  async findRootKey(args, outcome) {
-    outcome.hasRootKey = (await namesIn(args)).includes(ROOT_KEY_NAME);
+  async findSecrets(args, outcome) {
+    outcome.secrets = await namesIn(args);
   },
   async putRootKey(args, outcome) {
-    if (outcome.hasRootKey) return;
+    if (outcome.secrets.includes(ROOT_KEY_NAME)) return;
     const rootKey = await chooseRootKey();
-    const wrangler = launch(args, ['pipe', 'inherit', 'inherit']);
-    wrangler.stdin?.end(rootKey.value);
-    await succeeded(wrangler, args);
+    await put(args, rootKey.value);
     if (rootKey.isMade) outcome.madeRootKey = rootKey.value;
+  },
+  async putSigningKey(args, { secrets }) {
+    if (!secrets.includes(SIGNING_KEY_NAME)) await put(args, makeSigningKey());
   },
 };
 
@@ -119,7 +127,7 @@ async function dryRun(options: Options): Promise<void> {
 async function deploy(options: Options): Promise<void> {
   const names = await namesIn(argsOf('findDatabase', options));
   const plan = PLANS[names.includes(await databaseName(options)) ? 'later' : 'first'];
-  const outcome: Outcome = { hasRootKey: false };
+  const outcome: Outcome = { secrets: [] };
   for (const name of plan.steps) await EXECUTE[name](argsOf(name, options), outcome);
 
   const { address, madeRootKey } = outcome;

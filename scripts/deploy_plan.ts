@@ -1,4 +1,4 @@
-import { ROOT_KEY_NAME } from './root_key.ts';
+import { ROOT_KEY_NAME, SIGNING_KEY_NAME } from './secrets.ts';
 
 /** A wrangler command, and what it is for. */
 interface Step {
@@ -17,11 +17,12 @@ export const STEPS = {
     args: ['d1', 'migrations', 'apply', 'DB', '--remote'],
     purpose: 'apply the migrations that are new',
   },
-  findRootKey: {
+  findSecrets: {
     args: ['secret', 'list', '--format', 'json'],
-    purpose: 'is there a root key already?',
+    purpose: 'which secrets are there already?',
   },
   putRootKey: { args: ['secret', 'put', ROOT_KEY_NAME], purpose: 'only where there is none' },
+  putSigningKey: { args: ['secret', 'put', SIGNING_KEY_NAME], purpose: 'only where there is none' },
 } as const satisfies Record<string, Step>;
 
 export type StepName = keyof typeof STEPS;
@@ -33,7 +34,10 @@ export type StepName = keyof typeof STEPS;
 export const PLANS = {
   first: {
     title: 'A first deploy, while there is no database',
-    steps: ['upload', 'migrate', 'findRootKey', 'putRootKey'],
+    steps: ['upload', 'migrate', 'findSecrets', 'putRootKey', 'putSigningKey'],
   },
-  later: { title: 'A later deploy', steps: ['migrate', 'upload', 'findRootKey', 'putRootKey'] },
+  later: {
+    title: 'A later deploy',
+    steps: ['migrate', 'upload', 'findSecrets', 'putRootKey', 'putSigningKey'],
+  },
 } as const satisfies Record<string, { title: string; steps: readonly StepName[] }>;

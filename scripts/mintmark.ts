@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 
 import { rootKeyFault } from '../src/core/root_keys.ts';
-import { ensureRootKey, readRootKey } from './dev_vars.ts';
+import { ensureSecret, readSecret } from './dev_vars.ts';
 import { firstKeyBlocks } from './first_key.ts';
 import { Problem } from './problem.ts';
 import { groupEnded, startGroup } from './process_group.ts';
-import { ROOT_KEY_NAME } from './root_key.ts';
+import { ROOT_KEY_NAME, SIGNING_KEY_NAME } from './secrets.ts';
 import { serve } from './serve.ts';
 import {
   PROJECT_ROOT,
@@ -73,11 +73,12 @@ export async function serveMintmark(
   }
   const options = sharedOptions(args);
   const devVars = devVarsPath(options);
-  ensureRootKey(devVars);
+  ensureSecret(devVars, ROOT_KEY_NAME);
+  ensureSecret(devVars, SIGNING_KEY_NAME);
   await migrate(options);
   return await serve('Mintmark', args, anotherPort, (address) => {
     // Read again, as wrangler has: another start may have added a key meanwhile.
-    process.stdout.write(welcome(address, readRootKey(devVars) ?? '', devVars));
+    process.stdout.write(welcome(address, readSecret(devVars, ROOT_KEY_NAME) ?? '', devVars));
     onReady();
   });
 }

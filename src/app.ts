@@ -1,10 +1,11 @@
 import { Hono, type Context } from 'hono';
 
 import { thrownRefusal } from './contract/describe.ts';
-import type { Floods } from './core/floods.ts';
 import type { Platform } from './core/platform.ts';
 import type { Fault } from './core/refusal.ts';
 import { RootKeys } from './core/root_keys.ts';
+import type { Credentials } from './credentials/credentials.ts';
+import type { SigningKeys } from './credentials/signing_keys.ts';
 import { compat, speaking } from './dialects/compat.ts';
 import { apiKeys } from './http/api_keys.ts';
 import { auditEvents } from './http/audit_events.ts';
@@ -26,7 +27,15 @@ import type { Keys } from './keyring/keys.ts';
 import type { Lineages } from './keyring/lineages.ts';
 import type { Organizations } from './keyring/organizations.ts';
 import type { Rotations } from './keyring/rotations.ts';
+import type { Surrenders } from './keyring/surrenders.ts';
+import type { TokenGrants } from './keyring/token_grants.ts';
 import { forProxy, forwardAuth } from './standards/forward_auth.ts';
+import { introspection } from './standards/introspection.ts';
+import { issuerBy } from './standards/issuer.ts';
+import { discovery } from './standards/metadata.ts';
+import { speakingOAuth } from './standards/oauth_error.ts';
+import { revocation } from './standards/revocation.ts';
+import { token } from './standards/token.ts';
 import type { Uses } from './verifier/uses.ts';
 import type { Verifier } from './verifier/verifier.ts';
 
@@ -38,11 +47,17 @@ export interface Services {
   readonly enrolments: Enrolments;
   readonly keys: Keys;
   readonly lineages: Lineages;
+  readonly surrenders: Surrenders;
+  readonly grants: TokenGrants;
+  readonly signingKeys: SigningKeys;
+  /** What this deployment is called as an issuer; null: what a call on this machine calls it. */
+  readonly issuer: string | null;
+  readonly tokenLifetimeSeconds: number;
   readonly callers: Callers;
   readonly verifier: Verifier;
   readonly uses: Uses;
   readonly rootKeys: RootKeys;
-  readonly floods: Floods;
+  readonly credentials: Credentials;
   readonly probes: Probes;
   /** What the scheduled handler does each minute. */
   readonly upkeep: () => Promise<void>;
@@ -58,22 +73,35 @@ export function createApp({
   enrolments,
   keys,
   lineages,
+  surrenders,
+  grants,
+  signingKeys,
+  issuer,
+  tokenLifetimeSeconds,
   callers,
   verifier,
   uses,
   rootKeys,
-  floods,
+  credentials,
   probes,
   platform,
 }: Services) {
   const { clock } = platform;
   const managed = manage(callers, uses, clock);
+  const issuerOf = issuerBy(issuer);
+  const tokens = { callers, grants, uses, issuerOf, clock };
   const app = new Hono<AppEnv>()
     .use(origin(platform, rootKeys))
     .use('/compat/*', speaking)
     .use('/v1/forward-auth/*', forProxy)
-    .route('/health', health(probes, rootKeys, floods, clock))
+    .route('/health', health(probes, rootKeys, credentials, clock))
+    .use('/oauth/*', speakingOAuth)
+    .use('/.well-known/oauth-authorization-server', speakingOAuth)
     .route('/.well-known', wellKnown())
+    .route('/.well-known', discovery(signingKeys, issuerOf))
+    .route('/oauth/token', token(tokens, tokenLifetimeSeconds))
+    .route('/oauth/introspect', introspection(verifier, issuer))
+    .route('/oauth/revoke', revocation(callers, surrenders))
     .route('/openapi.json', openapi())
     .route('/docs', docs())
     .route('/v1/whoami', whoami(verifier, clock))
@@ -83,7 +111,7 @@ export function createApp({
     .route('/v1/organizations', organizations(managed, tenants))
     .route('/v1/audit-events', auditEvents(managed, auditTrail))
     .route('/v1/service-accounts', serviceAccounts(managed, accounts, keys, clock))
-    .route('/', compat({ accounts, enrolments, keys, rotations, callers, uses, clock }))
+    .route('/', compat({ accounts, enrolments, keys, rotations, tokens, callers, uses, clock }))
     .onError(failure);
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path);
@@ -103,6 +131,7 @@ export function createMisconfiguredApp(faults: readonly Fault[], platform: Platf
     .use(origin(platform, NO_ROOT))
     .use('/compat/*', speaking)
     .use('/v1/forward-auth/*', forProxy)
+    .use('/oauth/*', speakingOAuth)
     .all('*', (c) => problem(c, { kind: 'misconfigured', faults }));
 }
 

@@ -1,15 +1,21 @@
 import './contract/zod.ts';
 import * as z from 'zod';
 
+import { ruled } from './contract/ruled.ts';
 import {
   DEFAULT_MAX_STALENESS_SECONDS,
   DEFAULT_OUTAGE_GRACE_SECONDS,
   DEFAULT_SYNC_INTERVAL_SECONDS,
+  DEFAULT_TOKEN_LIFETIME_SECONDS,
   LARGEST_MAX_STALENESS_SECONDS,
   LARGEST_OUTAGE_GRACE_SECONDS,
   LARGEST_SYNC_INTERVAL_SECONDS,
+  LONGEST_TOKEN_LIFETIME_SECONDS,
+  SHORTEST_TOKEN_LIFETIME_SECONDS,
 } from './core/constants.ts';
+import { issuerFault } from './core/issuer.ts';
 import type { Fault } from './core/refusal.ts';
+import { privateJwkSetting, publicJwkSetting, type PrivateJwk, type PublicJwk } from './credentials/jwk.ts';
 
 /**
  * What `wrangler.toml` binds. Written here and not taken from a global type, since whoever binds to this Worker
@@ -36,6 +42,13 @@ export interface Config {
   readonly syncIntervalSeconds: number;
   /** How long an edge that is cut off from D1 goes on by what it knows. */
   readonly outageGraceSeconds: number;
+  /** Undefined: no tokens are given. */
+  readonly signingKey: PrivateJwk | undefined;
+  /** Published, and tokens that it signed are accepted, while the signing key is new. */
+  readonly previousSigningKey: PublicJwk | undefined;
+  /** The origin by which this deployment is known as an issuer of tokens; null: only on this machine it is one. */
+  readonly issuer: string | null;
+  readonly tokenLifetimeSeconds: number;
 }
 
 const wholeNumber = (lowest: number, highest: number) => {
@@ -52,6 +65,15 @@ const variables = z.object({
   MAX_STALENESS_SECONDS: wholeNumber(0, LARGEST_MAX_STALENESS_SECONDS).default(DEFAULT_MAX_STALENESS_SECONDS),
   SYNC_INTERVAL_SECONDS: wholeNumber(1, LARGEST_SYNC_INTERVAL_SECONDS).default(DEFAULT_SYNC_INTERVAL_SECONDS),
   OUTAGE_GRACE_SECONDS: wholeNumber(0, LARGEST_OUTAGE_GRACE_SECONDS).default(DEFAULT_OUTAGE_GRACE_SECONDS),
+  MINTMARK_SIGNING_KEY: privateJwkSetting,
+  MINTMARK_SIGNING_KEY_PREVIOUS: publicJwkSetting,
+  MINTMARK_ISSUER: z
+    .union([z.literal('').transform(() => undefined), z.string().superRefine(ruled(issuerFault))])
+    .optional(),
+  TOKEN_LIFETIME_SECONDS: wholeNumber(
+    SHORTEST_TOKEN_LIFETIME_SECONDS,
+    LONGEST_TOKEN_LIFETIME_SECONDS,
+  ).default(DEFAULT_TOKEN_LIFETIME_SECONDS),
 });
 
 /** Reads the environment once: all of it, or the faults that name what is missing or wrong. */
@@ -77,6 +99,10 @@ export function readConfig(
       maxStalenessSeconds: parsed.data.MAX_STALENESS_SECONDS,
       syncIntervalSeconds: parsed.data.SYNC_INTERVAL_SECONDS,
       outageGraceSeconds: parsed.data.OUTAGE_GRACE_SECONDS,
+      signingKey: parsed.data.MINTMARK_SIGNING_KEY,
+      previousSigningKey: parsed.data.MINTMARK_SIGNING_KEY_PREVIOUS,
+      issuer: parsed.data.MINTMARK_ISSUER ?? null,
+      tokenLifetimeSeconds: parsed.data.TOKEN_LIFETIME_SECONDS,
     },
   };
 }

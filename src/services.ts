@@ -1,11 +1,21 @@
 import type { Services } from './app.ts';
 import type { Config } from './config.ts';
-import { ABSENT_MS, IN_FLIGHT_SECONDS, MAX_ABSENT, MAX_FLOORS, MAX_MEMORY_BYTES } from './core/constants.ts';
+import {
+  ABSENT_MS,
+  FORGOTTEN_TOKEN_MS,
+  IN_FLIGHT_SECONDS,
+  MAX_ABSENT,
+  MAX_FLOORS,
+  MAX_MEMORY_BYTES,
+} from './core/constants.ts';
 import { Floods } from './core/floods.ts';
 import { createIdFactory, DEFAULT_ORGANIZATION_ID } from './core/id.ts';
 import { Knowledge } from './core/knowledge.ts';
 import type { Platform } from './core/platform.ts';
 import { RootKeys } from './core/root_keys.ts';
+import { AccessTokens } from './credentials/access_tokens.ts';
+import { Credentials } from './credentials/credentials.ts';
+import { SigningKeys } from './credentials/signing_keys.ts';
 import { Accounts } from './keyring/accounts.ts';
 import { AuditTrail } from './keyring/audit_trail.ts';
 import { Callers } from './keyring/callers.ts';
@@ -17,6 +27,8 @@ import { Lineages } from './keyring/lineages.ts';
 import { KeyMaker } from './keyring/new_key.ts';
 import { Organizations } from './keyring/organizations.ts';
 import { Rotations } from './keyring/rotations.ts';
+import { Surrenders } from './keyring/surrenders.ts';
+import { TokenGrants } from './keyring/token_grants.ts';
 import { AccountStore } from './store/accounts.ts';
 import { AuditStore } from './store/audit.ts';
 import { RecordCache } from './store/cache.ts';
@@ -46,6 +58,9 @@ export function createServices(config: Config, platform: Platform): Services {
   const maker = new KeyMaker(ids, random);
   const rootKeys = new RootKeys(config.rootKey, config.previousRootKey);
   const floods = new Floods(async (source) => (await config.floods.limit({ key: source })).success, platform);
+  const signingKeys = new SigningKeys(config.signingKey, config.previousSigningKey);
+  const tokens = new AccessTokens(signingKeys, config.issuer);
+  const credentials = new Credentials(rootKeys, tokens, floods);
 
   const organizationStore = new OrganizationStore(config.db);
   const accountStore = new AccountStore(config.db);
@@ -79,9 +94,9 @@ export function createServices(config: Config, platform: Platform): Services {
   const callers = new Callers(
     organizationStore,
     keyStore,
-    rootKeys,
+    credentials,
     floods,
-    (digest) => caches.knows(digest),
+    (handle) => caches.knows(handle),
     platform,
   );
   const changes = new Changes(
@@ -98,26 +113,37 @@ export function createServices(config: Config, platform: Platform): Services {
   const succession = new Succession((record) => rotations.finish(record), platform);
   const uses = new Uses(new UsageStore(config.db), succession, platform);
 
+  const keys = new Keys(keyStore, finder, changes, maker, clock);
+
   return {
     organizations: new Organizations(organizationStore, changes, ids),
     auditTrail: new AuditTrail(new AuditStore(config.db)),
     rotations,
     accounts: new Accounts(accountStore, finder, changes, ids),
     enrolments: new Enrolments(changes, maker, ids),
-    keys: new Keys(keyStore, finder, changes, maker, clock),
+    keys,
+    surrenders: new Surrenders(keyStore, keys, tokens, changes, clock),
+    grants: new TokenGrants(signingKeys, tokens, platform),
+    signingKeys,
+    issuer: config.issuer,
+    tokenLifetimeSeconds: config.tokenLifetimeSeconds,
     lineages: new Lineages(keyStore, finder, changes),
     callers,
-    verifier: new Verifier(caches, lookup, names, rootKeys, floods, uses, platform),
+    verifier: new Verifier(caches, lookup, names, credentials, tokens, uses, platform),
     uses,
     rootKeys,
-    floods,
+    credentials,
     probes: {
       database: () => organizationStore.find(DEFAULT_ORGANIZATION_ID),
       cache: () => snapshots.probe(),
     },
     upkeep: async () => {
       // Neither waits for the other, nor fails with it.
-      const done = await Promise.allSettled([feed.publish(), changeStore.prune()]);
+      const done = await Promise.allSettled([
+        feed.publish(),
+        changeStore.prune(),
+        keyStore.forgetTokens(clock() - FORGOTTEN_TOKEN_MS),
+      ]);
       for (const one of done) if (one.status === 'rejected') throw one.reason;
     },
     platform,

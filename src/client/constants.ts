@@ -12,8 +12,8 @@ export const MAX_STALENESS_SECONDS = 3_600;
 export const MAX_SCOPES = 100;
 export const MAX_SCOPE_LENGTH = 128;
 
-/** Longer than any key: what is longer is malformed, whoever says it. */
-export const MAX_CREDENTIAL_LENGTH = 512;
+/** As long as a token may be, and longer than any key: what is longer is malformed, whoever says it. */
+export const MAX_CREDENTIAL_LENGTH = 8_000;
 /** Shorter than any key: in a reason for a log it hides nothing that is worth hiding, and would take words apart. */
 export const MIN_KEY_LENGTH = 40;
 /**

@@ -554,7 +554,7 @@ export type AuditEvent = {
     /**
      * What was done.
      */
-    action: "organization.created" | "organization.updated" | "organization.deleted" | "service_account.created" | "service_account.updated" | "service_account.disabled" | "service_account.enabled" | "service_account.deleted" | "api_key.created" | "api_key.updated" | "api_key.revoked" | "api_key.rotated" | "api_key.deleted" | "grant.refused";
+    action: "organization.created" | "organization.updated" | "organization.deleted" | "service_account.created" | "service_account.updated" | "service_account.disabled" | "service_account.enabled" | "service_account.deleted" | "api_key.created" | "api_key.updated" | "api_key.revoked" | "api_key.rotated" | "api_key.deleted" | "token.revoked" | "grant.refused";
     actor: {
         type: "root" | "service_account" | "user" | "system";
         /**
@@ -679,6 +679,18 @@ export type Whoami = {
          */
         expiresAt: string | null;
     } | null;
+    token?: {
+        /**
+         * Ids sort by creation.
+         */
+        id: string;
+        /**
+         * An RFC 3339 time. A key without one does not expire.
+         * @pattern ^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$
+         * @format date-time
+         */
+        expiresAt: string;
+    };
 };
 
 export type Health = {

@@ -1,5 +1,5 @@
 import { FLOOD_PAUSE_MS, MAX_BODY_BYTES, MAX_SCOPES, RETRY_AFTER_SECONDS } from '../core/constants.ts';
-import { SchemaMissing, Unavailable } from '../core/faults.ts';
+import { Misconfigured, SchemaMissing, Unavailable } from '../core/faults.ts';
 import type { Fault, Refusal } from '../core/refusal.ts';
 import type { ProblemCode } from './problem.ts';
 
@@ -253,6 +253,9 @@ export function thrownRefusal(error: unknown): Refusal | HttpRefusal {
   if (error instanceof Unavailable) return { kind: 'unavailable' };
   if (error instanceof SchemaMissing) {
     return { kind: 'misconfigured', faults: [{ path: 'DB', message: 'apply the migrations' }] };
+  }
+  if (error instanceof Misconfigured) {
+    return { kind: 'misconfigured', faults: [{ path: error.setting, message: error.rule }] };
   }
   return { kind: 'internal' };
 }

@@ -1,5 +1,6 @@
 import type { AuditEvent } from '../core/audit.ts';
 import type { Principal } from '../core/caller.ts';
+import { endOf } from '../core/decide.ts';
 import type { Page } from '../core/page.ts';
 import {
   accountStatus,
@@ -94,6 +95,7 @@ export function verdictResource({ decision, source, ageSeconds, isDegraded }: Ve
   const knowledge = { source, ageSeconds, ...(isDegraded ? { degraded: true as const } : {}) };
   if (!('record' in decision)) return { valid: false, code: decision.code, ...knowledge };
   const { key, account, organization } = decision.record;
+  const end = endOf(decision);
   return {
     valid: decision.code === 'VALID',
     code: decision.code,
@@ -105,7 +107,7 @@ export function verdictResource({ decision, source, ageSeconds, isDegraded }: Ve
     ...(decision.code === 'VALID'
       ? { environment: key.environment, scopes: [...decision.scopes], metadata: key.metadata }
       : {}),
-    ...(key.expiresAt === null ? {} : { expiresAt: timestampOf(key.expiresAt) }),
+    ...(end === null ? {} : { expiresAt: timestampOf(end) }),
     ...knowledge,
   };
 }
@@ -120,7 +122,13 @@ export function auditEventResource(event: AuditEvent): AuditEventResource {
   return { ...event, at: timestampOf(event.at) };
 }
 
-export function whoamiResource({ actor, organizationId, scopes, credential }: Principal): WhoamiResource {
+export function whoamiResource({
+  actor,
+  organizationId,
+  scopes,
+  credential,
+  token,
+}: Principal): WhoamiResource {
   const key = credential?.key;
   return {
     type: actor.type,
@@ -131,6 +139,7 @@ export function whoamiResource({ actor, organizationId, scopes, credential }: Pr
       key === undefined
         ? null
         : { id: key.id, name: key.name, environment: key.environment, expiresAt: orNull(key.expiresAt) },
+    ...(token === null ? {} : { token: { id: token.id, expiresAt: timestampOf(token.expiresAt) } }),
   };
 }
 

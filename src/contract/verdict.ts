@@ -58,5 +58,6 @@ export const whoami = z.strictObject({
       expiresAt: timestamp.nullable(),
     })
     .nullable(),
+  token: z.strictObject({ id: z.string(), expiresAt: timestamp }).exactOptional(),
 });
 export type WhoamiResource = z.infer<typeof whoami>;

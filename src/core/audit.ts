@@ -14,6 +14,7 @@ export const ACTIONS = [
   'api_key.revoked',
   'api_key.rotated',
   'api_key.deleted',
+  'token.revoked',
   'grant.refused',
 ] as const;
 export type Action = (typeof ACTIONS)[number];
@@ -30,8 +31,8 @@ export const ACTOR_TYPES = ['root', 'service_account', 'user', 'system'] as cons
 export interface Actor {
   readonly type: (typeof ACTOR_TYPES)[number];
   readonly id: string;
-  /** The key that was presented; null for root. */
-  readonly credentialId: KeyId | null;
+  /** The key or the token that was presented; null for root. */
+  readonly credentialId: string | null;
 }
 
 /** Where a call came from, for the audit trail. */

@@ -1,3 +1,4 @@
+import type { AccessToken } from './access_token.ts';
 import type { Actor, Origin } from './audit.ts';
 import type { Decision } from './decide.ts';
 import type { OrganizationId } from './id.ts';
@@ -9,8 +10,10 @@ export interface Principal {
   readonly actor: Actor & { readonly type: Exclude<Actor['type'], 'system'> };
   readonly organizationId: OrganizationId;
   readonly scopes: readonly Scope[];
-  /** The key that was presented; null for root. */
+  /** The key that was presented, or that the token is of; null for root. */
   readonly credential: KeyRecord | null;
+  /** The token that was presented, if one was. */
+  readonly token: AccessToken | null;
 }
 
 /** A principal that was judged on D1's primary, and may change things. */
@@ -36,19 +39,22 @@ export function rootOf(organizationId: OrganizationId): Principal {
     organizationId,
     scopes: EVERY_SCOPE,
     credential: null,
+    token: null,
   };
 }
 
-/** The principal behind a valid key. */
-export function holderOf({ record, scopes }: Extract<Decision, { code: 'VALID' }>): Principal {
+/** The principal behind a valid key, or a token of it. */
+export function holderOf({ record, token, scopes }: Extract<Decision, { code: 'VALID' }>): Principal {
   const { key, account, organization } = record;
+  const credentialId = token?.id ?? key.id;
   return {
     actor:
       account === null
-        ? { type: 'user', id: key.userId ?? '', credentialId: key.id }
-        : { type: 'service_account', id: account.id, credentialId: key.id },
+        ? { type: 'user', id: key.userId ?? '', credentialId }
+        : { type: 'service_account', id: account.id, credentialId },
     organizationId: organization.id,
     scopes,
     credential: record,
+    token,
   };
 }

@@ -40,6 +40,25 @@ export const MAX_NAME_LENGTH = 256;
 export const MAX_SLUG_LENGTH = 63;
 /** The brand of keys where an organization says no other. */
 export const DEFAULT_KEY_PREFIX = 'mk';
+/** How long an access token lives, unless its key ends before. */
+export const DEFAULT_TOKEN_LIFETIME_SECONDS = 300;
+export const SHORTEST_TOKEN_LIFETIME_SECONDS = 30;
+/** Whoever verifies a token offline takes it so long after its key has ended. */
+export const LONGEST_TOKEN_LIFETIME_SECONDS = 86_400;
+/** What Blaxel says of its own. */
+export const BLAXEL_TOKEN_LIFETIME_SECONDS = 7_200;
+/** A token goes into a header, of which nginx takes 8 KiB a line. */
+export const MAX_TOKEN_LENGTH = 8_000;
+/** 95 bits: no two tokens of a key are the same. */
+export const TOKEN_RANDOM_LENGTH = 16;
+/** Of one key, tokens ended ahead of their time that are remembered at once: they are part of its record. */
+export const MAX_REVOKED_TOKENS = 100;
+/** How long after its end a token is still told as revoked, to clocks that are behind. */
+export const FORGOTTEN_TOKEN_MS = MINUTE_MS;
+/** Who a token may be for. */
+export const MAX_RESOURCES = 10;
+export const MAX_RESOURCE_LENGTH = 512;
+
 /** More keys than a database of D1's size holds. */
 export const LARGEST_MAX_LIVE_KEYS = 100_000_000;
 /** Longer than what people search by. */

@@ -1,8 +1,9 @@
+import type { AccessToken } from './access_token.ts';
 import { effectiveScopes } from './authority.ts';
 import { isExpired } from './expiry.ts';
 import type { OrganizationId } from './id.ts';
 import { isNamed, type KeyRecord } from './records.ts';
-import { coversAll, type Scope } from './scope.ts';
+import { coversAll, intersect, type Scope } from './scope.ts';
 import type { Environment } from './secret.ts';
 
 /** Every outcome of a verification, in the order in which they are looked for. */
@@ -37,28 +38,52 @@ export interface Question {
 export type Decision =
   /** `RATE_LIMITED` here: the key was not looked for. */
   | { readonly code: 'MALFORMED' | 'NOT_FOUND' | 'RATE_LIMITED' }
-  | { readonly code: Exclude<VerdictCode, 'MALFORMED' | 'NOT_FOUND' | 'VALID'>; readonly record: KeyRecord }
-  | { readonly code: 'VALID'; readonly record: KeyRecord; readonly scopes: readonly Scope[] };
+  | (Judged & { readonly code: Exclude<VerdictCode, 'MALFORMED' | 'NOT_FOUND' | 'VALID'> })
+  | (Judged & { readonly code: 'VALID'; readonly scopes: readonly Scope[] });
+
+/** What a decision is about. */
+interface Judged {
+  readonly record: KeyRecord;
+  /** The token of that key which was presented; null: the key itself was. */
+  readonly token: AccessToken | null;
+}
 
 /** Asks no more of a key than to be live: how a caller's own key is judged. */
 export const LIVE: Question = { organizationId: null, scopes: [] };
 
-/** The verdict on a record, or on its absence, at a time in epoch milliseconds. Pure: every entrance ends here. */
-export function decide(record: KeyRecord | null, question: Question, now: number): Decision {
+/**
+ * The verdict on a record, or on its absence, at a time in epoch milliseconds. `token`: what was presented is a token of the
+ * key, which allows no more than the key does now. Pure: every entrance ends here.
+ */
+export function decide(
+  record: KeyRecord | null,
+  question: Question,
+  now: number,
+  token: AccessToken | null = null,
+): Decision {
   if (record === null) return { code: 'NOT_FOUND' };
   if (question.organizationId !== null && record.organization.id !== question.organizationId) {
     return { code: 'NOT_FOUND' };
   }
   if (!isNamed(record.organization, question.organizationNamed ?? null)) return { code: 'NOT_FOUND' };
   const { key, account } = record;
-  if (key.revokedAt !== null) return { code: 'REVOKED', record };
-  if (account !== null && account.disabledAt !== null) return { code: 'ACCOUNT_DISABLED', record };
-  if (!key.enabled) return { code: 'DISABLED', record };
-  if (isExpired(key.expiresAt, now)) return { code: 'EXPIRED', record };
+  const judged = { record, token };
+  const isRevoked = key.revokedAt !== null || (token !== null && key.revokedTokens.includes(token.id));
+  if (isRevoked) return { code: 'REVOKED', ...judged };
+  if (account !== null && account.disabledAt !== null) return { code: 'ACCOUNT_DISABLED', ...judged };
+  if (!key.enabled) return { code: 'DISABLED', ...judged };
+  if (isExpired(endOf(judged), now)) return { code: 'EXPIRED', ...judged };
   if (question.environment !== undefined && key.environment !== question.environment) {
-    return { code: 'WRONG_ENVIRONMENT', record };
+    return { code: 'WRONG_ENVIRONMENT', ...judged };
   }
-  const scopes = effectiveScopes(record);
-  if (!coversAll(scopes, question.scopes)) return { code: 'INSUFFICIENT_SCOPE', record };
-  return { code: 'VALID', record, scopes };
+  const most = effectiveScopes(record);
+  const scopes = token === null ? most : intersect(token.scopes, most);
+  if (!coversAll(scopes, question.scopes)) return { code: 'INSUFFICIENT_SCOPE', ...judged };
+  return { code: 'VALID', ...judged, scopes };
+}
+
+/** When what was presented ends, in epoch milliseconds; null: never. */
+export function endOf({ record, token }: Judged): number | null {
+  const ends = [record.key.expiresAt, token?.expiresAt ?? null].filter((end) => end !== null);
+  return ends.length === 0 ? null : Math.min(...ends);
 }

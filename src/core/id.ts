@@ -5,6 +5,8 @@ export type OrganizationId = `org_${string}`;
 export type ServiceAccountId = `sa_${string}`;
 export type KeyId = `key_${string}`;
 export type EventId = `evt_${string}`;
+/** Which key a token was got with and, after the dot, which of that key's it is. */
+export type TokenId = `${KeyId}.${string}`;
 
 const ID_LENGTH = ID_TIME_LENGTH + ID_SEQUENCE_LENGTH + ID_RANDOM_LENGTH;
 

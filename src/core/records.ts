@@ -1,5 +1,5 @@
 import { isExpired } from './expiry.ts';
-import type { KeyId, OrganizationId, ServiceAccountId } from './id.ts';
+import type { KeyId, OrganizationId, ServiceAccountId, TokenId } from './id.ts';
 import type { Scope } from './scope.ts';
 import type { Environment } from './secret.ts';
 
@@ -101,7 +101,7 @@ export interface LastUse {
   readonly userAgent: string | null;
 }
 
-/** All that a verdict on a key needs, joined: what KV caches under the key's digest. */
+/** All that a verdict on a key needs, joined: what KV caches under the key's digest, or its id. */
 export interface KeyRecord {
   readonly key: Pick<
     ApiKey,
@@ -112,11 +112,15 @@ export interface KeyRecord {
     | 'scopes'
     | 'metadata'
     | 'enabled'
+    | 'createdAt'
     | 'expiresAt'
     | 'revokedAt'
     | 'supersedes'
     | 'revision'
-  >;
+  > & {
+    /** Its tokens that were ended ahead of their time, and would live yet. */
+    readonly revokedTokens: readonly TokenId[];
+  };
   readonly account: Pick<ServiceAccount, 'id' | 'permissions' | 'role' | 'disabledAt' | 'revision'> | null;
   readonly organization: OrganizationRules;
   /** The life of the database in which it was read. */

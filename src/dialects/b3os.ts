@@ -4,6 +4,8 @@ import * as z from 'zod';
 import type { HttpRefusal } from '../contract/describe.ts';
 import { description, instant, limit, name, scopes } from '../contract/fields.ts';
 import { timestampOf } from '../contract/resources.ts';
+import { ruled } from '../contract/ruled.ts';
+import { usually, type Told } from '../contract/told.ts';
 import { MAX_OFFSET } from '../core/constants.ts';
 import { tenYearFault } from '../core/expiry.ts';
 import { accountStatus, type LastUse, type ServiceAccount, type ApiKey } from '../core/records.ts';
@@ -14,7 +16,7 @@ import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json, query } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
-import { inNames, ruled, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, type Dialect } from './dialect.ts';
 
 const newAccount = z.object({ name, permissions: scopes, description: description.optional() });
 const accountPatch = z.object({

@@ -5,7 +5,9 @@ import * as z from 'zod';
 import type { HttpRefusal } from '../contract/describe.ts';
 import { description, duration, name } from '../contract/fields.ts';
 import { timestampOf } from '../contract/resources.ts';
+import { usually, type Told } from '../contract/told.ts';
 import { roleWithin } from '../core/authority.ts';
+import { BLAXEL_TOKEN_LIFETIME_SECONDS } from '../core/constants.ts';
 import { durationOf, parseDuration } from '../core/expiry.ts';
 import type { ApiKey, ServiceAccount } from '../core/records.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -14,7 +16,10 @@ import { answer, answerChange } from '../http/answer.ts';
 import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json } from '../http/input.ts';
-import { inNames, usually, type Dialect, type Told } from './dialect.ts';
+import { problem } from '../http/problem.ts';
+import { readFormOrJson } from '../standards/form.ts';
+import { grantToken } from '../standards/token.ts';
+import { inNames, type Dialect } from './dialect.ts';
 import { REASON_PHRASES } from './reason_phrases.ts';
 
 const newAccount = z.object({ name, description: description.optional() });
@@ -35,7 +40,7 @@ const CLIENT_SECRET = 'client_secret';
 
 const VERSION = z.iso.date();
 
-/** Blaxel, https://docs.blaxel.ai/api-reference: service accounts and their keys. */
+/** Blaxel, https://docs.blaxel.ai/api-reference: service accounts, their keys, and tokens for these. */
 export const blaxel: Dialect = {
   prefix: '/compat/blaxel',
   basePath: '/v0',
@@ -55,8 +60,22 @@ export const blaxel: Dialect = {
       body: { code: status, error: REASON_PHRASES[status], message },
     };
   },
-  routes: (manage, { accounts, enrolments, keys }) =>
+  routes: (manage, { accounts, enrolments, keys, tokens }) =>
     new Hono<ManagementEnv>()
+      .post('/oauth/token', versioned, async (c) => {
+        const read = await readFormOrJson(c);
+        if ('refusal' in read) return problem(c, read.refusal);
+        const granted = await grantToken(c, tokens, read.form, BLAXEL_TOKEN_LIFETIME_SECONDS);
+        if ('text' in granted)
+          return c.json({
+            access_token: granted.text,
+            token_type: 'Bearer',
+            expires_in: granted.lifetimeSeconds,
+          });
+        if ('refusal' in granted) return problem(c, granted.refusal);
+        // Whatever is wrong with a client or its grant.
+        return c.json({ code: 400, error: REASON_PHRASES[400], message: granted.description }, 400);
+      })
       .use(manage, versioned)
       .get('/service_accounts', async (c) => {
         return answer(c, await accounts.all(c.get('caller'), accountOf), (all) => c.json(all));

@@ -1,8 +1,6 @@
 import type { Hono, MiddlewareHandler } from 'hono';
-import type * as z from 'zod';
 
-import { describe, type Description, type HttpRefusal } from '../contract/describe.ts';
-import { refuse, type Refusal, type Result } from '../core/refusal.ts';
+import { refuse, type Result } from '../core/refusal.ts';
 import type { CallerPlaces } from '../http/caller.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import type { RefusalWriter } from '../http/refusal_writer.ts';
@@ -10,6 +8,7 @@ import type { Accounts } from '../keyring/accounts.ts';
 import type { Enrolments } from '../keyring/enrolments.ts';
 import type { Keys } from '../keyring/keys.ts';
 import type { Rotations } from '../keyring/rotations.ts';
+import type { TokenServices } from '../standards/token.ts';
 
 /** What dialects translate to. */
 export interface DialectServices {
@@ -17,6 +16,7 @@ export interface DialectServices {
   readonly enrolments: Enrolments;
   readonly keys: Keys;
   readonly rotations: Rotations;
+  readonly tokens: TokenServices;
   readonly clock: () => number;
 }
 
@@ -32,28 +32,6 @@ export interface Dialect {
     manage: MiddlewareHandler<ManagementEnv>,
     services: DialectServices,
   ) => Hono<ManagementEnv>;
-}
-
-/** For `superRefine`: the rule that a value breaks, or null. */
-export const ruled =
-  <Value>(faultOf: (value: Value) => string | null) =>
-  (value: Value, context: z.RefinementCtx<Value>): void => {
-    const message = faultOf(value);
-    if (message !== null) context.addIssue({ code: 'custom', message });
-  };
-
-/** A refusal as most formats tell it: an HTTP status and a sentence. */
-export interface Told {
-  readonly status: Description['status'];
-  readonly message: string;
-}
-
-/** As the contract has it; of what is wrong in a request each field with its rule. */
-export function usually(refusal: Refusal | HttpRefusal): Told {
-  const { status, detail } = describe(refusal);
-  const faults = 'faults' in refusal ? refusal.faults : [];
-  const rules = faults.map(({ path, message }) => `${path === '' ? 'the body' : path} ${message}`);
-  return { status, message: rules.length === 0 ? detail : rules.join('; ') };
 }
 
 /** The keyring's faults by the names that a format has for its fields; those of a list's items by the list's. */

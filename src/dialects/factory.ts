@@ -3,6 +3,8 @@ import * as z from 'zod';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { text } from '../contract/fields.ts';
+import { ruled } from '../contract/ruled.ts';
+import { usually, type Told } from '../contract/told.ts';
 import { expiryFault } from '../core/expiry.ts';
 import type { ApiKey } from '../core/records.ts';
 import type { Fault, Refusal } from '../core/refusal.ts';
@@ -12,7 +14,7 @@ import { readBody } from '../http/body.ts';
 import type { ManagementEnv } from '../http/env.ts';
 import { json, noBody } from '../http/input.ts';
 import type { KeyRef } from '../keyring/finder.ts';
-import { inNames, ruled, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, type Dialect } from './dialect.ts';
 import { REASON_PHRASES } from './reason_phrases.ts';
 
 const MAX_GRACE_MINUTES = 10;

@@ -3,6 +3,8 @@ import * as z from 'zod';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { text } from '../contract/fields.ts';
+import { ruled } from '../contract/ruled.ts';
+import { usually, type Told } from '../contract/told.ts';
 import { roleScopes } from '../core/authority.ts';
 import { expiryFault } from '../core/expiry.ts';
 import { keyStatus, type ApiKey, type LastUse, type Role, type ServiceAccount } from '../core/records.ts';
@@ -15,7 +17,7 @@ import { json } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
 import { KEY_NOT_FOUND, type KeyRef } from '../keyring/finder.ts';
 import type { NewAccount } from '../keyring/new_account.ts';
-import { inNames, ruled, usually, type Dialect, type Told } from './dialect.ts';
+import { inNames, type Dialect } from './dialect.ts';
 
 /** From the strongest down. */
 const PRIVILEGES = ['admin', 'member', 'snapshotter', 'reader'] as const;

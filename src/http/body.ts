@@ -1,5 +1,7 @@
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
+import type { HttpRefusal } from '../contract/describe.ts';
 import { BODY_TIMEOUT_MS, MAX_BODY_BYTES } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
 import type { AppEnv } from './env.ts';
@@ -14,37 +16,52 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
  * field is looked at. No body counts as `{}`, so that a schema names the fields it misses.
  */
 export const readBody = createMiddleware<AppEnv>(async (c, next) => {
-  const { headers, body } = c.req.raw;
-  if (Number(headers.get('Content-Length') ?? 0) > MAX_BODY_BYTES)
-    return problem(c, { kind: 'payload_too_large' });
-  const bytes = body === null ? new Uint8Array() : await readBounded(body, c.get('sleep'));
-  if (bytes === 'too_large') return problem(c, { kind: 'payload_too_large' });
-  if (bytes === 'too_slow') return problem(c, { kind: 'request_timeout' });
-  if (bytes === 'broken') return problem(c, { kind: 'invalid_json', detail: 'It broke off.' });
-  if (bytes.length > 0) {
-    const encoding = headers.get('Content-Encoding');
-    if (encoding !== null && encoding.toLowerCase() !== 'identity') {
-      return problem(c, {
-        kind: 'unsupported_media_type',
-        detail: 'Send the body without Content-Encoding.',
-      });
-    }
-    const [mediaType = ''] = (headers.get('Content-Type') ?? '').split(';', 1);
-    if (!JSON_MEDIA_TYPE.test(mediaType.trim())) {
-      return problem(c, { kind: 'unsupported_media_type', detail: 'Send Content-Type: application/json.' });
-    }
-  }
-  const json = bytes.length === 0 ? '{}' : decode(bytes);
-  if (json === null)
-    return problem(c, {
-      kind: 'invalid_json',
-      detail: 'It is not JSON in UTF-8; look at its quotes and commas.',
-    });
-  const readable = new Headers(headers);
+  const read = await readBytes(c);
+  if ('refusal' in read) return problem(c, read.refusal);
+  const { bytes, mediaType } = read;
+  if (bytes.length > 0 && !JSON_MEDIA_TYPE.test(mediaType))
+    return problem(c, { kind: 'unsupported_media_type', detail: 'Send Content-Type: application/json.' });
+  const json = bytes.length === 0 ? '{}' : textOf(bytes);
+  if (json === null || !isJson(json)) return problem(c, NO_JSON);
+  const readable = new Headers(c.req.raw.headers);
   readable.set('Content-Type', 'application/json');
   c.req.raw = new Request(c.req.url, { method: c.req.method, headers: readable, body: json });
   return next();
 });
+
+const NO_JSON: HttpRefusal = {
+  kind: 'invalid_json',
+  detail: 'It is not JSON in UTF-8; look at its quotes and commas.',
+};
+
+/** A body and the media type that it declares, in lower case; or why there is none. */
+export async function readBytes<Env extends AppEnv>(
+  c: Context<Env>,
+): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string } | { readonly refusal: HttpRefusal }> {
+  const { headers, body } = c.req.raw;
+  if (Number(headers.get('Content-Length') ?? 0) > MAX_BODY_BYTES)
+    return { refusal: { kind: 'payload_too_large' } };
+  const bytes = body === null ? new Uint8Array() : await readBounded(body, c.get('sleep'));
+  if (bytes === 'too_large') return { refusal: { kind: 'payload_too_large' } };
+  if (bytes === 'too_slow') return { refusal: { kind: 'request_timeout' } };
+  if (bytes === 'broken') return { refusal: { kind: 'invalid_json', detail: 'It broke off.' } };
+  const encoding = headers.get('Content-Encoding');
+  if (bytes.length > 0 && encoding !== null && encoding.toLowerCase() !== 'identity') {
+    const detail = 'Send the body without Content-Encoding.';
+    return { refusal: { kind: 'unsupported_media_type', detail } };
+  }
+  const [mediaType = ''] = (headers.get('Content-Type') ?? '').split(';', 1);
+  return { bytes, mediaType: mediaType.trim().toLowerCase() };
+}
+
+/** Null: it is not UTF-8. */
+export function textOf(bytes: Uint8Array): string | null {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return null;
+  }
+}
 
 /** The bytes of a stream, unless there are too many or they take too long. Either way the rest is not read. */
 async function readBounded(
@@ -74,12 +91,11 @@ async function readBounded(
   }
 }
 
-function decode(bytes: Uint8Array): string | null {
+function isJson(text: string): boolean {
   try {
-    const text = utf8.decode(bytes);
     JSON.parse(text);
-    return text;
+    return true;
   } catch {
-    return null;
+    return false;
   }
 }

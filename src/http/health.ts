@@ -1,9 +1,8 @@
 import { Hono } from 'hono';
 
 import { READINESS_TTL_MS, RETRY_AFTER_SECONDS } from '../core/constants.ts';
-import type { Floods } from '../core/floods.ts';
-import { presentedBy } from '../core/presented.ts';
 import type { RootKeys } from '../core/root_keys.ts';
+import type { Credentials } from '../credentials/credentials.ts';
 import { VERSION } from '../version.ts';
 import { readCredential } from './credential.ts';
 import type { AppEnv } from './env.ts';
@@ -28,7 +27,7 @@ async function ask(probe: Probe): Promise<Dependency> {
 }
 
 /** /health: the process answers. /health/ready: so do D1 and KV; which of them does not is told to root alone. */
-export function health(probes: Probes, rootKeys: RootKeys, floods: Floods, clock: () => number) {
+export function health(probes: Probes, rootKeys: RootKeys, credentials: Credentials, clock: () => number) {
   let latest = { at: -Infinity, database: 'failing' as Dependency, cache: 'failing' as Dependency };
 
   return new Hono<AppEnv>()
@@ -42,7 +41,7 @@ export function health(probes: Probes, rootKeys: RootKeys, floods: Floods, clock
       const isReady = database === 'ok' && cache === 'ok';
       const credential = readCredential(c.req.raw.headers);
       const presented = credential.ok
-        ? await presentedBy(credential.value, c.get('origin').ip, rootKeys, floods)
+        ? await credentials.read(credential.value, c.get('origin').ip)
         : credential;
       const isRoot = presented.ok && presented.value.kind === 'root';
       return c.json(

@@ -1,15 +1,15 @@
+import type { AccessToken } from '../core/access_token.ts';
 import type { Origin } from '../core/audit.ts';
 import { holderOf, rootOf, type Caller } from '../core/caller.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import type { Floods } from '../core/floods.ts';
+import type { Handle } from '../core/handle.ts';
 import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
-import { presentedBy } from '../core/presented.ts';
 import { isNamed, type KeyRecord } from '../core/records.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
-import type { RootKeys } from '../core/root_keys.ts';
 import type { Scope } from '../core/scope.ts';
-import type { Digest } from '../core/secret.ts';
+import type { Credentials } from '../credentials/credentials.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 
@@ -17,23 +17,23 @@ import type { OrganizationStore } from '../store/organizations.ts';
 export class Callers {
   readonly #organizations: OrganizationStore;
   readonly #keys: KeyStore;
-  readonly #rootKeys: RootKeys;
+  readonly #credentials: Credentials;
   readonly #floods: Floods;
-  readonly #isKnown: (digest: Digest) => Promise<boolean>;
+  readonly #isKnown: (handle: Handle) => Promise<boolean>;
   readonly #platform: Platform;
 
   /** `isKnown`: whether a cache knows a key. Where unknown ones flood in, D1 is asked of no others. */
   constructor(
     organizations: OrganizationStore,
     keys: KeyStore,
-    rootKeys: RootKeys,
+    credentials: Credentials,
     floods: Floods,
-    isKnown: (digest: Digest) => Promise<boolean>,
+    isKnown: (handle: Handle) => Promise<boolean>,
     platform: Platform,
   ) {
     this.#organizations = organizations;
     this.#keys = keys;
-    this.#rootKeys = rootKeys;
+    this.#credentials = credentials;
     this.#floods = floods;
     this.#isKnown = isKnown;
     this.#platform = platform;
@@ -48,15 +48,18 @@ export class Callers {
     organizations: readonly string[],
     origin: Origin,
   ): Promise<Result<Caller>> {
-    const presented = await presentedBy(credential, origin.ip, this.#rootKeys, this.#floods);
-    if (!presented.ok) return presented;
-    if (presented.value.kind === 'root') return this.#root(organizations, origin);
-    const { digest, asker } = presented.value;
-    if (this.#floods.isPaused(asker) && !(await this.#isKnown(digest)))
+    const read = await this.#credentials.read(credential, origin.ip);
+    if (!read.ok) return read;
+    const presented = read.value;
+    if (presented.kind === 'root') return this.#root(organizations, origin);
+    const { asker } = presented;
+    const token = presented.kind === 'token' ? presented.token : null;
+    const handle = presented.kind === 'token' ? presented.token.keyId : presented.digest;
+    if (this.#floods.isPaused(asker) && !(await this.#isKnown(handle)))
       return refuse({ kind: 'rate_limited' });
-    const record = await this.#keys.record(digest, this.#platform.clock());
+    const record = await this.#keys.record(handle, this.#platform.clock());
     if (record === null) this.#floods.note(asker);
-    const caller = this.#holder(record, origin);
+    const caller = this.#holder(record, token, origin);
     if (!caller.ok) return caller;
     const { organization } = caller.value;
     return organizations.every((named) => isNamed(organization, named))
@@ -74,14 +77,22 @@ export class Callers {
     const found = await this.#organizations.find(organization);
     return found === null
       ? refuse({ kind: 'not_found', what: 'organization' })
-      : accept({ actor, scopes, organizationId: found.id, credential: null, organization: found, origin });
+      : accept({
+          actor,
+          scopes,
+          organizationId: found.id,
+          credential: null,
+          token: null,
+          organization: found,
+          origin,
+        });
   }
 
   /** The same caller as it stands now, or why it may no longer call. */
   async refresh(caller: Caller): Promise<Result<Caller>> {
-    const { credential, origin } = caller;
+    const { credential, token, origin } = caller;
     if (credential !== null) {
-      return this.#holder(await this.#keys.recordOf(credential.key.id, this.#platform.clock()), origin);
+      return this.#holder(await this.#keys.record(credential.key.id, this.#platform.clock()), token, origin);
     }
     const organization = await this.#organizations.find(caller.organization.id);
     return organization === null
@@ -97,8 +108,8 @@ export class Callers {
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 
-  #holder(record: KeyRecord | null, origin: Origin): Result<Caller> {
-    const decision = decide(record, LIVE, this.#platform.clock());
+  #holder(record: KeyRecord | null, token: AccessToken | null, origin: Origin): Result<Caller> {
+    const decision = decide(record, LIVE, this.#platform.clock(), token);
     if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
     return accept({ ...holderOf(decision), organization: decision.record.organization, origin });
   }

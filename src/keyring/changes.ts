@@ -54,11 +54,12 @@ export function refusal(reason: Refusal): { readonly kind: 'refusal'; readonly r
   return { kind: 'refusal', refusal: reason };
 }
 
-/** What a call needs: a management scope, or to be root. */
-export type Needed = ManagementScope | 'root';
+/** What a call needs: a management scope, or to be root; null: nothing, for what is the caller's own. */
+export type Needed = ManagementScope | 'root' | null;
 
 /** Why a caller may not, or null: what every call asks before it reads anything. */
 export function forbidden(caller: Caller, needed: Needed): Refusal | null {
+  if (needed === null) return null;
   if (needed === 'root') return caller.actor.type === 'root' ? null : { kind: 'root_required' };
   return coversAll(caller.scopes, [needed]) ? null : { kind: 'insufficient_scope', needed: [needed] };
 }
@@ -162,6 +163,7 @@ export class Changes {
       {
         steps,
         credential: caller.credential,
+        token: caller.token,
         organization: caller.organization,
         account,
         maxLiveKeys: needsRoom ? caller.organization.maxLiveKeys : null,
@@ -195,7 +197,9 @@ function newsOf(
   { edits, weakens }: Pick<Change<unknown>, 'edits' | 'weakens'>,
   { generation, seq, keys }: Extract<Outcome, { kind: 'committed' }>,
 ): News {
-  const changed = edits.filter(({ before }) => before !== null).map(({ write }) => write.row.id);
+  const changed = edits
+    .filter(({ before, write }) => before !== null || write.kind === 'revoke_token')
+    .map(({ write }) => write.row.id);
   return { generation, seq, changed, keys, weakens };
 }
 
@@ -213,6 +217,7 @@ function targetOf({ kind, row }: Write): Target {
     case 'update_key':
     case 'settle_key':
     case 'revoke_key':
+    case 'revoke_token':
     case 'delete_key':
       return { type: 'api_key', id: row.id };
   }

@@ -9,7 +9,7 @@ import { accept, refuse, type Fault, type Refusal, type Result } from '../core/r
 import type { Scope } from '../core/scope.ts';
 import type { Environment } from '../core/secret.ts';
 import type { KeyFilter, KeyStore, ShownKey } from '../store/keys.ts';
-import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
+import { forbidden, refusal, type Changed, type Changes, type Needed } from './changes.ts';
 import { KEY_NOT_FOUND, type AccountRef, type Finder, type KeyRef } from './finder.ts';
 import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
 import { unpaged } from './unpaged.ts';
@@ -52,6 +52,8 @@ export interface Revocation {
   readonly reason: string | null;
   /** A key that is revoked already is not found, where otherwise the call changes nothing and tells the first. */
   readonly isOnce?: boolean | undefined;
+  /** Whether it is the caller's own, which it may end whatever its scopes. */
+  readonly isOwn?: boolean | undefined;
 }
 
 /** A key as it would be, and what of its present state stands in the way; or what is wrong with the request. */
@@ -208,12 +210,20 @@ export class Keys {
   revoke(
     caller: Caller,
     ref: KeyRef,
-    { reason, isOnce = false }: Revocation,
+    { reason, isOnce = false, isOwn = false }: Revocation,
   ): Promise<Result<Changed<ShownKey>>> {
-    return this.#edit(caller, ref, 'revoke_key', 'api_key.revoked', (key, { actor }, now) => ({
+    const edit = (key: ApiKey, { actor }: Caller, now: number): Edited => ({
       key: revokedBy(actor.id, key, reason, now),
       conflict: isOnce && key.revokedAt !== null ? KEY_NOT_FOUND : null,
-    }));
+    });
+    return this.#edit(
+      caller,
+      ref,
+      'revoke_key',
+      'api_key.revoked',
+      edit,
+      isOwn ? null : 'mintmark:keys:write',
+    );
   }
 
   /** Ends a key, if it has not ended, and takes it out of the lists. */
@@ -240,8 +250,9 @@ export class Keys {
     kind: 'update_key' | 'revoke_key' | 'delete_key',
     action: Action,
     edit: (key: ApiKey, caller: Caller, now: number) => Edited,
+    needed: Needed = 'mintmark:keys:write',
   ): Promise<Result<Changed<ShownKey>>> {
-    return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
+    return this.#changes.make(caller, needed, async (current, now) => {
       const shown = await this.#finder.key(current.organization.id, ref);
       if (!shown.ok) return refusal(shown.refusal);
       const found = shown.value;

@@ -6,6 +6,7 @@ import { MAX_VERIFY_MANY } from '../core/constants.ts';
 import { ANY_ORGANIZATION, parseOrganizationId, type OrganizationId } from '../core/id.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import { parseSecret } from '../core/secret.ts';
+import { isCompact } from '../credentials/access_tokens.ts';
 import type { Verifier } from '../verifier/verifier.ts';
 import { parsed } from './answer.ts';
 
@@ -71,7 +72,7 @@ async function verdictsOf(
   if (faults.length > 0) return refuse({ kind: 'invalid', faults });
 
   // A malformed key needs no organization looked up.
-  const isNeeded = requests.some(({ key }) => parseSecret(key) !== null);
+  const isNeeded = requests.some(({ key }) => parseSecret(key) !== null || isCompact(key));
   const own = isNeeded ? await organizationOf(verifier, named, strictestOf(requests)) : null;
   if (own === undefined) return refuse({ kind: 'not_found', what: 'organization' });
 

@@ -1,13 +1,14 @@
 import * as z from 'zod';
 
 import { KV_EDGE_CACHE_TTL_SECONDS, KV_MIN_TTL_SECONDS, KV_RECORD_TTL_SECONDS } from '../core/constants.ts';
+import type { Handle } from '../core/handle.ts';
 import { ROLES, type KeyRecord } from '../core/records.ts';
-import { ENVIRONMENTS, type Digest } from '../core/secret.ts';
+import { ENVIRONMENTS } from '../core/secret.ts';
 
 /** Part of every name, and raised with the shape below: a new version never reads an older one's values. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 
-/** What KV holds under `key:<version>:<digest>`: a {@link KeyRecord} as JSON. */
+/** What KV holds under `key:<version>:<handle>`: a {@link KeyRecord} as JSON. */
 const cachedRecord = z.object({
   key: z.object({
     id: z.templateLiteral(['key_', z.string()]),
@@ -17,9 +18,11 @@ const cachedRecord = z.object({
     scopes: z.array(z.string()).nullable(),
     metadata: z.record(z.string(), z.json()),
     enabled: z.boolean(),
+    createdAt: z.number(),
     expiresAt: z.number().nullable(),
     revokedAt: z.number().nullable(),
     supersedes: z.templateLiteral(['key_', z.string()]).nullable(),
+    revokedTokens: z.array(z.templateLiteral(['key_', z.string(), '.', z.string()])),
     revision: z.number(),
   }),
   account: z
@@ -45,7 +48,7 @@ const cachedRecord = z.object({
   readAt: z.number(),
 });
 
-/** Records in KV, by digest: hints that may be late, lost or absent, so each says as of which change it was read. */
+/** Records in KV, by handle: hints that may be late, lost or absent, so each says as of which change it was read. */
 export class RecordCache {
   readonly #kv: KVNamespace;
 
@@ -54,29 +57,29 @@ export class RecordCache {
   }
 
   /**
-   * The records under up to a hundred digests; what is not there, or not of this version, is missing. One KV read.
+   * The records under up to a hundred handles; what is not there, or not of this version, is missing. One KV read.
    */
-  async get(digests: readonly Digest[]): Promise<Map<Digest, KeyRecord>> {
+  async get(handles: readonly Handle[]): Promise<Map<Handle, KeyRecord>> {
     const options = { type: 'json', cacheTtl: KV_EDGE_CACHE_TTL_SECONDS } as const;
-    const [only] = digests;
-    if (only !== undefined && digests.length === 1) {
+    const [only] = handles;
+    if (only !== undefined && handles.length === 1) {
       return readable([[only, await this.#kv.get(nameOf(only), options)]]);
     }
-    const values = await this.#kv.get(digests.map(nameOf), options);
-    return readable(digests.map((digest) => [digest, values.get(nameOf(digest))]));
+    const values = await this.#kv.get(handles.map(nameOf), options);
+    return readable(handles.map((handle) => [handle, values.get(nameOf(handle))]));
   }
 
   /** Puts what was just read or minted, unless the key expires before KV could forget it. */
-  async put(digest: Digest, record: KeyRecord): Promise<void> {
+  async put(handle: Handle, record: KeyRecord): Promise<void> {
     const ttl = ttlSeconds(record);
     if (ttl === null) return;
-    await this.#kv.put(nameOf(digest), JSON.stringify(record), { expirationTtl: ttl });
+    await this.#kv.put(nameOf(handle), JSON.stringify(record), { expirationTtl: ttl });
   }
 
   /** Puts what changed; where it can't be put, what was there before must not stay. */
-  async replace(digest: Digest, record: KeyRecord): Promise<void> {
-    if (ttlSeconds(record) === null) await this.#kv.delete(nameOf(digest));
-    else await this.put(digest, record);
+  async replace(handle: Handle, record: KeyRecord): Promise<void> {
+    if (ttlSeconds(record) === null) await this.#kv.delete(nameOf(handle));
+    else await this.put(handle, record);
   }
 }
 
@@ -86,15 +89,15 @@ function ttlSeconds({ key, readAt }: KeyRecord): number | null {
   return untilExpiry < KV_MIN_TTL_SECONDS ? null : Math.min(untilExpiry, KV_RECORD_TTL_SECONDS);
 }
 
-function nameOf(digest: Digest): string {
-  return `key:${FORMAT_VERSION}:${digest}`;
+function nameOf(handle: Handle): string {
+  return `key:${FORMAT_VERSION}:${handle}`;
 }
 
-function readable(values: readonly (readonly [Digest, unknown])[]): Map<Digest, KeyRecord> {
-  const records = new Map<Digest, KeyRecord>();
-  for (const [digest, value] of values) {
+function readable(values: readonly (readonly [Handle, unknown])[]): Map<Handle, KeyRecord> {
+  const records = new Map<Handle, KeyRecord>();
+  for (const [handle, value] of values) {
     const parsed = cachedRecord.safeParse(value);
-    if (parsed.success) records.set(digest, parsed.data);
+    if (parsed.success) records.set(handle, parsed.data);
   }
   return records;
 }

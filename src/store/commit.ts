@@ -137,6 +137,8 @@ export class CommitStore {
         return this.#keys.settle(write.row);
       case 'revoke_key':
         return this.#keys.revoke(write.row);
+      case 'revoke_token':
+        return this.#keys.revokeToken(write.row);
       case 'delete_key':
         return this.#keys.remove(write.row, write.ends);
     }

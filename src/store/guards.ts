@@ -2,7 +2,7 @@ import type { KeyRecord } from '../core/records.ts';
 import type { Mutation, Write } from './mutation.ts';
 
 /**
- * The key that was presented may still do what it was judged to: it lives, with its account and its organization, and
+ * The key that was presented, or the token of it, may still do what it was judged to: it lives, with its account and its organization, and
  * with the same scopes. Other changes to them do not matter. Expiry is judged by the later of the edge's clock and D1's,
  * since a batch may have waited on its way.
  */
@@ -10,7 +10,8 @@ const CREDENTIAL_LIVE = `api_keys k JOIN organizations o ON o.id = k.organizatio
   LEFT JOIN service_accounts a ON a.id = k.service_account_id
   WHERE k.id = ?1 AND k.revoked_at IS NULL AND k.enabled = 1 AND k.scopes IS ?2
     AND (k.expires_at IS NULL OR k.expires_at > max(?3, unixepoch('subsec') * 1000))
-    AND a.deleted_at IS NULL AND a.disabled_at IS NULL AND a.permissions IS ?4 AND a.role IS ?5 AND o.revision = ?6`;
+    AND a.deleted_at IS NULL AND a.disabled_at IS NULL AND a.permissions IS ?4 AND a.role IS ?5 AND o.revision = ?6
+    AND (?7 IS NULL OR (?8 > max(?3, unixepoch('subsec') * 1000) AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?7)))`;
 
 const LIVE_KEYS = (ends: string): string => `SELECT service_account_id, rotated_to FROM api_keys
   WHERE organization_id = ?1 AND revoked_at IS NULL AND deleted_at IS NULL AND expires_at ${ends}`;
@@ -46,16 +47,16 @@ interface Guard {
  * not ended. So nobody can hold off a revocation by changing what is to be revoked.
  */
 function guardOf(write: Write): Guard | null {
-  const { id, revision } = write.row;
+  const { id } = write.row;
   switch (write.kind) {
     case 'insert_organization':
     case 'insert_account':
     case 'insert_key':
       return null;
     case 'update_organization':
-      return { condition: UNCHANGED_ORGANIZATION, values: [id, revision] };
+      return { condition: UNCHANGED_ORGANIZATION, values: [id, write.row.revision] };
     case 'update_account':
-      return { condition: UNCHANGED_ACCOUNT, values: [id, revision] };
+      return { condition: UNCHANGED_ACCOUNT, values: [id, write.row.revision] };
     case 'disable_account':
       return {
         condition: 'service_accounts WHERE id = ?1 AND disabled_at IS NULL AND deleted_at IS NULL',
@@ -64,7 +65,7 @@ function guardOf(write: Write): Guard | null {
     case 'delete_account':
       return { condition: 'service_accounts WHERE id = ?1 AND deleted_at IS NULL', values: [id] };
     case 'update_key':
-      return { condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revision = ?2`, values: [id, revision] };
+      return { condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revision = ?2`, values: [id, write.row.revision] };
     case 'settle_key':
       return { condition: 'api_keys WHERE id = ?1 AND supersedes IS NOT NULL', values: [id] };
     case 'revoke_key':
@@ -74,6 +75,11 @@ function guardOf(write: Write): Guard | null {
             values: [id, write.row.rotatedTo],
           }
         : { condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revoked_at IS NULL`, values: [id] };
+    case 'revoke_token':
+      return {
+        condition: 'api_keys WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)',
+        values: [id, write.row.revokedToken],
+      };
     case 'delete_key':
       // A deletion that ends a key says so in its event, which must stay true when a revocation comes between.
       return write.ends
@@ -88,13 +94,13 @@ function guardOf(write: Write): Guard | null {
 /** Statements that break a constraint, and with it their batch, unless all that a change relies on is still true. */
 export function assertionsOf(
   db: D1Database,
-  { steps, credential, organization, account, maxLiveKeys }: Mutation,
+  { steps, credential, token, organization, account, maxLiveKeys }: Mutation,
   now: number,
 ): D1PreparedStatement[] {
   return [
     credential === null
       ? found(db, 'caller_live', UNCHANGED_ORGANIZATION, organization.id, organization.revision)
-      : credentialLive(db, credential, now),
+      : credentialLive(db, credential, token, now),
     ...(account === null
       ? []
       : [found(db, 'target_unchanged', UNCHANGED_ACCOUNT, account.id, account.revision)]),
@@ -120,6 +126,7 @@ export function assertionsOf(
 function credentialLive(
   db: D1Database,
   { key, account, organization }: KeyRecord,
+  token: Mutation['token'],
   now: number,
 ): D1PreparedStatement {
   return found(
@@ -132,6 +139,8 @@ function credentialLive(
     account === null ? null : JSON.stringify(account.permissions),
     account?.role ?? null,
     organization.revision,
+    token?.id ?? null,
+    token?.expiresAt ?? null,
   );
 }
 

@@ -1,9 +1,11 @@
 import { MAX_ROWS_EXAMINED } from '../core/constants.ts';
+import { isKeyId, type Handle } from '../core/handle.ts';
 import type { KeyId, OrganizationId, ServiceAccountId } from '../core/id.ts';
 import { pageOf, type Page, type PageRequest } from '../core/page.ts';
 import type { ApiKey, KeyRecord, KeyStatus, LastUse } from '../core/records.ts';
 import type { Digest, Environment } from '../core/secret.ts';
 import { reaching } from './faults.ts';
+import type { RevokedToken } from './mutation.ts';
 import {
   type ApiKeyRow,
   type KeyRecordRow,
@@ -25,8 +27,9 @@ const JOINED = `LEFT JOIN service_accounts a ON a.id = k.service_account_id LEFT
 const KEYS = `${SHOWN} FROM api_keys k ${JOINED}`;
 
 /** A key, its account and its organization by their primary keys, and how far along the changes this is. */
-const RECORDS = `SELECT k.id, k.digest, k.user_id, k.name, k.environment, k.scopes, k.metadata, k.enabled, k.expires_at,
+const RECORDS = `SELECT k.id, k.digest, k.user_id, k.name, k.environment, k.scopes, k.metadata, k.enabled, k.created_at, k.expires_at,
     coalesce(k.revoked_at, a.deleted_at) AS revoked_at, k.supersedes, k.revision,
+    (SELECT json_group_array(t.id) FROM revoked_tokens t WHERE t.key_id = k.id) AS revoked_tokens,
     a.id AS account_id, a.permissions AS account_permissions, a.role AS account_role,
     a.disabled_at AS account_disabled_at, a.revision AS account_revision,
     o.id AS organization_id, o.slug AS organization_slug, o.key_prefix AS organization_key_prefix,
@@ -109,24 +112,25 @@ export class KeyStore {
     return results.map(shown);
   }
 
-  /** The record behind a digest, deleted keys' included, from D1's primary. `readAt` is the time now. */
-  async record(digest: Digest, readAt: number): Promise<KeyRecord | null> {
-    const row = await reaching(() => this.readRecords([digest]).first<KeyRecordRow>());
+  /** The record behind a handle, deleted keys' included, from D1's primary. `readAt` is the time now. */
+  async record(handle: Handle, readAt: number): Promise<KeyRecord | null> {
+    const row = await reaching(() => this.readRecords([handle]).first<KeyRecordRow>());
     return row === null ? null : toKeyRecord(row, readAt);
   }
 
-  /** Reads a {@link KeyRecordRow} for each of the digests that is a key's, for use within a batch. */
-  readRecords(digests: readonly Digest[]): D1PreparedStatement {
-    // One list: a statement takes a hundred parameters.
+  /** Reads a {@link KeyRecordRow} for each of the handles that is a key's, for use within a batch. */
+  readRecords(handles: readonly Handle[]): D1PreparedStatement {
+    const ids = handles.filter(isKeyId);
+    const digests = handles.filter((handle) => !isKeyId(handle));
+    // One list of each: a statement takes a hundred parameters.
+    const lists = [
+      { column: 'k.digest', values: digests },
+      { column: 'k.id', values: ids },
+    ].filter(({ values }) => values.length > 0);
+    const conditions = lists.map(({ column }) => `${column} IN (SELECT value FROM json_each(?))`);
     return this.#db
-      .prepare(`${RECORDS} WHERE k.digest IN (SELECT value FROM json_each(?))`)
-      .bind(JSON.stringify(digests));
-  }
-
-  /** The record of a key by its id; otherwise as {@link record}. */
-  async recordOf(id: KeyId, readAt: number): Promise<KeyRecord | null> {
-    const row = await reaching(() => this.readRecord(id).first<KeyRecordRow>());
-    return row === null ? null : toKeyRecord(row, readAt);
+      .prepare(`${RECORDS} WHERE ${conditions.join(' OR ')}`)
+      .bind(...lists.map(({ values }) => JSON.stringify(values)));
   }
 
   /** Reads a {@link KeyRecordRow}, for use within a batch. */
@@ -280,6 +284,19 @@ export class KeyStore {
          WHERE id = ? AND revoked_at IS NULL`,
       )
       .bind(key.revokedAt, key.revokedBy, key.revocationReason, key.updatedAt, key.updatedBy, key.id);
+  }
+
+  revokeToken({ id, revokedToken, tokenExpiresAt }: RevokedToken): D1PreparedStatement {
+    return this.#db
+      .prepare('INSERT INTO revoked_tokens (id, key_id, expires_at) VALUES (?, ?, ?)')
+      .bind(revokedToken, id, tokenExpiresAt);
+  }
+
+  /** Forgets tokens that would have ended by themselves before this time, in epoch milliseconds. */
+  async forgetTokens(before: number): Promise<void> {
+    await reaching(() =>
+      this.#db.prepare('DELETE FROM revoked_tokens WHERE expires_at < ?').bind(before).run(),
+    );
   }
 
   /** Writes the deletion alone, and the revocation where it is what ends the key, whatever else has changed. */

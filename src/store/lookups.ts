@@ -1,6 +1,6 @@
+import type { Handle } from '../core/handle.ts';
 import type { Position, Snapshot } from '../core/knowledge.ts';
 import type { KeyRecord } from '../core/records.ts';
-import type { Digest } from '../core/secret.ts';
 import type { ChangeStore } from './changes.ts';
 import { reaching } from './faults.ts';
 import type { KeyStore } from './keys.ts';
@@ -8,8 +8,8 @@ import { rowsOf, toKeyRecord, toSnapshot, type ChangesRow, type KeyRecordRow } f
 
 /** What D1 answered to a verification that had to ask it. */
 export interface LookedUp {
-  /** Digests that are no key's are missing. */
-  readonly records: ReadonlyMap<Digest, KeyRecord>;
+  /** Under what they were asked by; what is no key's is missing. */
+  readonly records: ReadonlyMap<Handle, KeyRecord>;
   /** What changed after the position that was asked from; null where none was. */
   readonly snapshot: Snapshot | null;
 }
@@ -27,23 +27,32 @@ export class LookupStore {
   }
 
   /** `now` is the time before the query starts, in epoch milliseconds. One query without `since`, one batch with it. */
-  async read(digests: readonly Digest[], since: Position | null, now: number): Promise<LookedUp> {
-    const records = this.#keys.readRecords(digests);
+  async read(handles: readonly Handle[], since: Position | null, now: number): Promise<LookedUp> {
+    const records = this.#keys.readRecords(handles);
     if (since === null) {
       const { results } = await reaching(() => records.all<KeyRecordRow>());
-      return { records: byDigest(results, now), snapshot: null };
+      return { records: byHandle(results, handles, now), snapshot: null };
     }
     const [changes, found] = await reaching(() =>
       this.#db.batch([this.#changes.readSince(since.seq), records]),
     );
     const [row = null] = rowsOf<ChangesRow>(changes);
     return {
-      records: byDigest(rowsOf<KeyRecordRow>(found), now),
+      records: byHandle(rowsOf<KeyRecordRow>(found), handles, now),
       snapshot: toSnapshot(row, since.seq, now),
     };
   }
 }
 
-function byDigest(rows: readonly KeyRecordRow[], readAt: number): Map<Digest, KeyRecord> {
-  return new Map(rows.map((row) => [row.digest, toKeyRecord(row, readAt)]));
+function byHandle(
+  rows: readonly KeyRecordRow[],
+  handles: readonly Handle[],
+  readAt: number,
+): Map<Handle, KeyRecord> {
+  const found = new Map<Handle, KeyRecord>();
+  for (const row of rows) {
+    const record = toKeyRecord(row, readAt);
+    for (const handle of [row.digest, row.id]) if (handles.includes(handle)) found.set(handle, record);
+  }
+  return found;
 }

@@ -1,4 +1,6 @@
+import type { AccessToken } from '../core/access_token.ts';
 import type { AuditEvent } from '../core/audit.ts';
+import type { KeyId, TokenId } from '../core/id.ts';
 import type { ChangedKey } from '../core/news.ts';
 import type { ApiKey, KeyRecord, Organization, OrganizationRules, ServiceAccount } from '../core/records.ts';
 import type { Digest } from '../core/secret.ts';
@@ -22,8 +24,17 @@ export type Write =
   | { readonly kind: 'settle_key'; readonly row: ApiKey }
   /** `isLast`: nothing may have been rotated from it since it was read, for nobody would look again. */
   | { readonly kind: 'revoke_key'; readonly row: ApiKey; readonly isLast?: boolean }
+  | { readonly kind: 'revoke_token'; readonly row: RevokedToken }
   /** `ends`: the key was not revoked before. */
   | { readonly kind: 'delete_key'; readonly row: ApiKey; readonly ends: boolean };
+
+/** A key's token that ends before its time. */
+export interface RevokedToken {
+  /** The key's. */
+  readonly id: KeyId;
+  readonly revokedToken: TokenId;
+  readonly tokenExpiresAt: number;
+}
 
 /** One row's change, with its audit event. */
 interface Step {
@@ -35,8 +46,10 @@ interface Step {
 export interface Mutation {
   /** Rows that change together or not at all. */
   readonly steps: readonly Step[];
-  /** The key that the caller presented; null for root and for Mintmark itself, which no row can end. */
+  /** The key that the caller presented, or a token of it; null for root and for Mintmark itself, which no row can end. */
   readonly credential: KeyRecord | null;
+  /** The token that the caller presented, if it did. */
+  readonly token: Pick<AccessToken, 'id' | 'expiresAt'> | null;
   /** The organization that the caller acts in. */
   readonly organization: Pick<OrganizationRules, 'id' | 'revision'>;
   /** The account whose state the judgement relied on, if it is not the one that is written. */

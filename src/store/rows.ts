@@ -1,7 +1,7 @@
 import type { Action, AuditEvent, Target } from '../core/audit.ts';
 import { MAX_CHANGES_TOLD } from '../core/constants.ts';
 import { SchemaMissing } from '../core/faults.ts';
-import type { EventId, KeyId, OrganizationId, ServiceAccountId } from '../core/id.ts';
+import type { EventId, KeyId, OrganizationId, ServiceAccountId, TokenId } from '../core/id.ts';
 import type { Snapshot } from '../core/knowledge.ts';
 import type {
   ApiKey,
@@ -96,9 +96,11 @@ export interface KeyRecordRow {
   scopes: string | null;
   metadata: string;
   enabled: 0 | 1;
+  created_at: number;
   expires_at: number | null;
   revoked_at: number | null;
   supersedes: KeyId | null;
+  revoked_tokens: string;
   revision: number;
   account_id: ServiceAccountId | null;
   account_permissions: string | null;
@@ -217,9 +219,11 @@ export function toKeyRecord(row: KeyRecordRow, readAt: number): KeyRecord {
       scopes: row.scopes === null ? null : scopesOf(row.scopes),
       metadata: metadataOf(row.metadata),
       enabled: row.enabled === 1,
+      createdAt: row.created_at,
       expiresAt: row.expires_at,
       revokedAt: row.revoked_at,
       supersedes: row.supersedes,
+      revokedTokens: JSON.parse(row.revoked_tokens) as TokenId[],
       revision: row.revision,
     },
     account:
@@ -296,7 +300,7 @@ export interface AuditEventRow {
   action: Action;
   actor_type: AuditEvent['actor']['type'];
   actor_id: string;
-  credential_id: KeyId | null;
+  credential_id: string | null;
   target_type: AuditEvent['target']['type'];
   target_id: string;
   request_id: string;

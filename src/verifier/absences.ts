@@ -1,5 +1,5 @@
+import type { Handle } from '../core/handle.ts';
 import type { OrganizationId } from '../core/id.ts';
-import type { Digest } from '../core/secret.ts';
 
 /** Whose key is looked for; null: anyone's. */
 type Whose = OrganizationId | null;
@@ -16,13 +16,13 @@ export class Absences {
   }
 
   /** When D1 was asked, if it said lately that there is no such key. Epoch milliseconds. */
-  readAt(whose: Whose, digest: Digest, now: number): number | undefined {
-    const readAt = this.#readAt.get(nameOf(whose, digest));
+  readAt(whose: Whose, handle: Handle, now: number): number | undefined {
+    const readAt = this.#readAt.get(nameOf(whose, handle));
     return readAt !== undefined && now - readAt < this.#ttlMs ? readAt : undefined;
   }
 
-  note(whose: Whose, digest: Digest, readAt: number): void {
-    const name = nameOf(whose, digest);
+  note(whose: Whose, handle: Handle, readAt: number): void {
+    const name = nameOf(whose, handle);
     this.#readAt.delete(name);
     this.#readAt.set(name, readAt);
     const [oldest] = this.#readAt.keys();
@@ -34,6 +34,6 @@ export class Absences {
   }
 }
 
-function nameOf(whose: Whose, digest: Digest): string {
-  return `${whose ?? ''}:${digest}`;
+function nameOf(whose: Whose, handle: Handle): string {
+  return `${whose ?? ''}:${handle}`;
 }

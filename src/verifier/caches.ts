@@ -1,9 +1,9 @@
 import { CACHE_PATIENCE_MS } from '../core/constants.ts';
+import type { Handle } from '../core/handle.ts';
 import type { Knowledge, Position } from '../core/knowledge.ts';
 import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
 import type { KeyRecord } from '../core/records.ts';
-import type { Digest } from '../core/secret.ts';
 import { within } from '../core/within.ts';
 import type { RecordCache } from '../store/cache.ts';
 import type { Absences } from './absences.ts';
@@ -18,8 +18,8 @@ export interface Limits {
   readonly graceMs: number;
 }
 
-/** Records by digest as one KV read brought them. */
-export type Cached = ReadonlyMap<Digest, KeyRecord>;
+/** Records by handle as one KV read brought them. */
+export type Cached = ReadonlyMap<Handle, KeyRecord>;
 
 export const NONE: Cached = new Map();
 
@@ -58,7 +58,7 @@ export class Caches {
   recall(wanted: Wanted): Found | null {
     if (!this.#feed.isYoung) return null;
     this.#feed.keepUp();
-    const held = this.#memory.get(wanted.digest);
+    const held = this.#memory.get(wanted.handle);
     return this.#judged(held, 'memory', wanted) ?? this.#absence(wanted);
   }
 
@@ -66,18 +66,18 @@ export class Caches {
   answer(wanted: Wanted, cached: Cached): Found | null {
     if (!this.#feed.isYoung) return null;
     this.#feed.keepUp();
-    return this.#judged(cached.get(wanted.digest), 'kv', wanted) ?? this.recall(wanted);
+    return this.#judged(cached.get(wanted.handle), 'kv', wanted) ?? this.recall(wanted);
   }
 
   /** What an edge that is cut off from D1 goes on by. */
   degraded(wanted: Wanted, cached: Cached): Found | null {
     const { usableMs, graceMs } = this.#limits;
-    const record = this.#memory.get(wanted.digest);
+    const record = this.#memory.get(wanted.handle);
     if (record === undefined || wanted.maxAgeMs !== null || graceMs === 0 || usableMs === 0) return null;
     if (!isOf(record, wanted) || this.#knowledge.isPast(record)) return null;
     const ageMs = this.#feed.ageMsOf(record);
     if (ageMs > usableMs + graceMs) return null;
-    const source = record === cached.get(wanted.digest) ? 'kv' : 'memory';
+    const source = record === cached.get(wanted.handle) ? 'kv' : 'memory';
     return { record, source, ageMs, isDegraded: ageMs > usableMs };
   }
 
@@ -98,18 +98,18 @@ export class Caches {
     return changed.length === 0 ? cached : new Map([...cached, ...(await this.#readRecords(changed))]);
   }
 
-  /** The digests, but for some, of which memory lacks what KV could have, as far as is known. */
-  #lacking(wanted: readonly Wanted[], except: { has(digest: Digest): boolean }): Digest[] {
-    const digests = wanted.filter((one) => !this.#isRemembered(one)).map(({ digest }) => digest);
-    return [...new Set(digests)].filter((digest) => !except.has(digest));
+  /** The handles, but for some, of which memory lacks what KV could have, as far as is known. */
+  #lacking(wanted: readonly Wanted[], except: { has(handle: Handle): boolean }): Handle[] {
+    const handles = wanted.filter((one) => !this.#isRemembered(one)).map(({ handle }) => handle);
+    return [...new Set(handles)].filter((handle) => !except.has(handle));
   }
 
   /** One KV read, for memory to keep. Cannot fail. */
-  async #readRecords(digests: readonly Digest[]): Promise<Cached> {
-    if (digests.length === 0) return NONE;
+  async #readRecords(handles: readonly Handle[]): Promise<Cached> {
+    if (handles.length === 0) return NONE;
     try {
-      const cached = await within(this.#platform, CACHE_PATIENCE_MS, this.#cache.get(digests));
-      for (const [digest, record] of cached) this.#memory.put(digest, record);
+      const cached = await within(this.#platform, CACHE_PATIENCE_MS, this.#cache.get(handles));
+      for (const [handle, record] of cached) this.#memory.put(handle, record);
       return cached;
     } catch (error) {
       this.#platform.log({ level: 'warn', event: 'kv_read_failed', error: String(error) });
@@ -119,24 +119,24 @@ export class Caches {
 
   /** Whether memory has all that KV could have, as far as is known. */
   #isRemembered(wanted: Wanted): boolean {
-    const held = this.#memory.get(wanted.digest);
+    const held = this.#memory.get(wanted.handle);
     if (held === undefined || !isOf(held, wanted)) return false;
     return !this.#feed.isYoung || this.#knowledge.covers(held);
   }
 
   /** Keeps what D1 said of a key, and puts it into KV where no cache had it. */
-  keep(digest: Digest, record: KeyRecord): void {
+  keep(handle: Handle, record: KeyRecord): void {
     if (this.#knowledge.isPast(record)) return;
-    const held = this.#memory.get(digest);
-    this.#memory.put(digest, record);
+    const held = this.#memory.get(handle);
+    this.#memory.put(handle, record);
     if (this.#limits.usableMs > 0 && (held === undefined || !this.#knowledge.covers(held))) {
-      this.#platform.background(this.#cache.put(digest, record));
+      this.#platform.background(this.#cache.put(handle, record));
     }
   }
 
   /** Keeps, for a while, that D1 knows of no such key. */
-  keepAbsence({ digest, organizationId }: Wanted, readAt: number): void {
-    if (this.#limits.usableMs > 0) this.#absences.note(organizationId, digest, readAt);
+  keepAbsence({ handle, organizationId }: Wanted, readAt: number): void {
+    if (this.#limits.usableMs > 0) this.#absences.note(organizationId, handle, readAt);
   }
 
   /** For a change that this isolate is about to make: what is to be told of it once it is committed. */
@@ -162,14 +162,14 @@ export class Caches {
 
   /** Whether memory holds a key that might be the wanted one, whatever it says of it. */
   remembers(wanted: Wanted): boolean {
-    const held = this.#memory.get(wanted.digest);
+    const held = this.#memory.get(wanted.handle);
     return held !== undefined && isOf(held, wanted);
   }
 
   /** Whether memory or KV has a key, whatever it says of it. */
-  async knows(digest: Digest): Promise<boolean> {
-    if (this.#memory.get(digest) !== undefined) return true;
-    return this.#limits.usableMs > 0 && (await this.#readRecords([digest])).size > 0;
+  async knows(handle: Handle): Promise<boolean> {
+    if (this.#memory.get(handle) !== undefined) return true;
+    return this.#limits.usableMs > 0 && (await this.#readRecords([handle])).size > 0;
   }
 
   /** A cached record, if it may be used for this. */
@@ -181,7 +181,7 @@ export class Caches {
 
   #absence(wanted: Wanted): Found | null {
     const now = this.#platform.clock();
-    const readAt = this.#absences.readAt(wanted.organizationId, wanted.digest, now);
+    const readAt = this.#absences.readAt(wanted.organizationId, wanted.handle, now);
     if (readAt === undefined || !this.#isYoungEnough(now - readAt, wanted)) return null;
     return { record: null, source: 'memory', ageMs: now - readAt, isDegraded: false };
   }

@@ -20,7 +20,7 @@ interface DatabaseAnswer {
 /** `limited`: D1 would have to be asked, and the source has asked it in vain too often. */
 export type Answer = Found | 'limited';
 
-/** From a digest to a record: memory, else KV, else D1's primary. */
+/** From a handle to a record: memory, else KV, else D1's primary. */
 export class Lookup {
   readonly #caches: Caches;
   readonly #knowledge: Knowledge;
@@ -115,24 +115,24 @@ export class Lookup {
     const asked = this.#knowledge.position;
     // What was overtaken is asked for with what has changed, so that the two agree.
     const isLearning = isOvertaken || (usableMs > 0 && !this.#feed.isYoung);
-    const digests = [...new Set(open.map(({ digest }) => digest))];
+    const handles = [...new Set(open.map(({ handle }) => handle))];
     const { records, snapshot } = await within(
       this.#platform,
       deadline - startedAt,
-      this.#store.read(digests, isLearning ? asked : null, startedAt),
+      this.#store.read(handles, isLearning ? asked : null, startedAt),
     );
     this.#outage.succeeded();
     if (snapshot !== null) this.#feed.learn(snapshot, asked);
     for (const record of records.values()) this.#feed.notice(record, asked);
-    for (const [digest, record] of records) this.#caches.keep(digest, record);
+    for (const [handle, record] of records) this.#caches.keep(handle, record);
     const inVain = new Map<string, Wanted>();
     for (const one of open) {
-      const record = records.get(one.digest);
+      const record = records.get(one.handle);
       // Such as a deleted organization's: what changed is learned first, so that no cache affirms what D1 denied.
       if (record === undefined && !isLearning && this.#caches.remembers(one)) continue;
       const isFound = record !== undefined && isOf(record, one);
       if (!isFound) {
-        inVain.set(`${one.asker} ${one.digest}`, one);
+        inVain.set(`${one.asker} ${one.handle}`, one);
         this.#caches.keepAbsence(one, startedAt);
       }
       read.set(one, { record: isFound ? record : null, startedAt });

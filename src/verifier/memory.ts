@@ -1,5 +1,5 @@
+import type { Handle } from '../core/handle.ts';
 import type { KeyRecord } from '../core/records.ts';
-import type { Digest } from '../core/secret.ts';
 
 interface Held {
   readonly record: KeyRecord;
@@ -14,31 +14,31 @@ const WIDE = /[\u0100-\uffff]/;
 /** The records that were used last, plain data, bounded in bytes. A hint like KV: whether one may be used is not judged here. */
 export class Memory {
   readonly #limitBytes: number;
-  readonly #held = new Map<Digest, Held>();
+  readonly #held = new Map<Handle, Held>();
   #bytes = 0;
 
   constructor(limitBytes: number) {
     this.#limitBytes = limitBytes;
   }
 
-  get(digest: Digest): KeyRecord | undefined {
-    const held = this.#held.get(digest);
+  get(handle: Handle): KeyRecord | undefined {
+    const held = this.#held.get(handle);
     if (held === undefined) return undefined;
     // Last in, last to go.
-    this.#held.delete(digest);
-    this.#held.set(digest, held);
+    this.#held.delete(handle);
+    this.#held.set(handle, held);
     return held.record;
   }
 
   /** Keeps a record, unless a later one is there: answers overtake each other. */
-  put(digest: Digest, record: KeyRecord): void {
-    const before = this.#held.get(digest);
+  put(handle: Handle, record: KeyRecord): void {
+    const before = this.#held.get(handle);
     if (before !== undefined) {
       if (before.record.generation === record.generation && before.record.asOf > record.asOf) return;
-      this.#remove(digest, before);
+      this.#remove(handle, before);
     }
     const held = { record, bytes: bytesOf(record) };
-    this.#held.set(digest, held);
+    this.#held.set(handle, held);
     this.#bytes += held.bytes;
     for (const [oldest, { bytes }] of this.#held) {
       if (this.#bytes <= this.#limitBytes) break;
@@ -52,8 +52,8 @@ export class Memory {
     this.#bytes = 0;
   }
 
-  #remove(digest: Digest, { bytes }: Held): void {
-    this.#held.delete(digest);
+  #remove(handle: Handle, { bytes }: Held): void {
+    this.#held.delete(handle);
     this.#bytes -= bytes;
   }
 }

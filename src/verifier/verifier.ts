@@ -1,14 +1,15 @@
+import { isForIssuer, type AccessToken } from '../core/access_token.ts';
 import { holderOf, rootOf, type Principal } from '../core/caller.ts';
 import { decide, LIVE, type Question } from '../core/decide.ts';
-import { missesOf, type Floods } from '../core/floods.ts';
+import { missesOf } from '../core/floods.ts';
 import { ANY_ORGANIZATION, DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
-import { presentedBy } from '../core/presented.ts';
 import { isNamed } from '../core/records.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
-import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, parseSecret } from '../core/secret.ts';
 import type { Verdict } from '../core/verdict.ts';
+import type { AccessTokens } from '../credentials/access_tokens.ts';
+import type { Credentials } from '../credentials/credentials.ts';
 import type { Caches } from './caches.ts';
 import type { Answer, Lookup } from './lookup.ts';
 import type { OrganizationNames } from './organization_names.ts';
@@ -22,11 +23,19 @@ export interface UsedFrom {
 }
 
 export interface VerifyRequest extends Question {
-  /** The whole key as its holder presented it; any text. */
+  /** The whole key, or a token got with it, as its holder presented it; any text. */
   readonly key: string;
+  /** Whether tokens that are for others than this deployment are judged as well. */
+  readonly isForAnyone?: boolean | undefined;
   readonly usedFrom: UsedFrom;
   /** Seconds: the verdict reflects every change made more than so long ago. */
   readonly maxStaleness?: number | undefined;
+}
+
+/** What is looked up for a request, and the token that asks for it, if one does. */
+interface Sought {
+  readonly wanted: Wanted;
+  readonly token: AccessToken | null;
 }
 
 const MALFORMED: Verdict = {
@@ -38,13 +47,13 @@ const MALFORMED: Verdict = {
 /** The key was not looked for. */
 const RATE_LIMITED: Verdict = { ...MALFORMED, decision: { code: 'RATE_LIMITED' } };
 
-/** The hot path: format and checksum, digest, memory, KV, D1, decide. Every entrance that verifies a key ends here. */
+/** The hot path: format and checksum or signature, digest, memory, KV, D1, decide. Every entrance that verifies a key ends here. */
 export class Verifier {
   readonly #caches: Caches;
   readonly #lookup: Lookup;
   readonly #names: OrganizationNames;
-  readonly #rootKeys: RootKeys;
-  readonly #floods: Floods;
+  readonly #credentials: Credentials;
+  readonly #tokens: AccessTokens;
   readonly #uses: Uses;
   readonly #platform: Platform;
 
@@ -52,16 +61,16 @@ export class Verifier {
     caches: Caches,
     lookup: Lookup,
     names: OrganizationNames,
-    rootKeys: RootKeys,
-    floods: Floods,
+    credentials: Credentials,
+    tokens: AccessTokens,
     uses: Uses,
     platform: Platform,
   ) {
     this.#caches = caches;
     this.#lookup = lookup;
     this.#names = names;
-    this.#rootKeys = rootKeys;
-    this.#floods = floods;
+    this.#credentials = credentials;
+    this.#tokens = tokens;
     this.#uses = uses;
     this.#platform = platform;
   }
@@ -71,22 +80,22 @@ export class Verifier {
    * D1 query more. Throws `Unavailable` when no verdict can be had: never a yes for want of a no.
    */
   async verify(request: VerifyRequest): Promise<Verdict> {
-    const wanted = await wantedBy(request);
-    if (wanted === null) return MALFORMED;
-    return this.#verdict(request, await this.#find(wanted));
+    const sought = await this.#sought(request);
+    return sought === null ? MALFORMED : this.#verdict(request, sought, await this.#find(sought.wanted));
   }
 
   /** As {@link verify} for each, in the order of asking, at the cost of one: one KV read and one D1 query for all. */
   async verifyMany(requests: readonly VerifyRequest[]): Promise<Verdict[]> {
-    const wanted = await Promise.all(requests.map(wantedBy));
-    const asked = wanted.filter((one) => one !== null);
-    const answers = new Map<Wanted | null, Answer>();
-    for (const [index, answer] of (await this.#lookup.find(asked)).entries()) {
+    const sought = await Promise.all(requests.map((request) => this.#sought(request)));
+    const asked = sought.filter((one) => one !== null);
+    const answers = new Map<Sought | null, Answer>();
+    for (const [index, answer] of (await this.#lookup.find(asked.map(({ wanted }) => wanted))).entries()) {
       answers.set(asked[index] ?? null, answer);
     }
     return requests.map((request, index) => {
-      const answer = answers.get(wanted[index] ?? null);
-      return answer === undefined ? MALFORMED : this.#verdict(request, answer);
+      const one = sought[index] ?? null;
+      const answer = answers.get(one);
+      return one === null || answer === undefined ? MALFORMED : this.#verdict(request, one, answer);
     });
   }
 
@@ -101,14 +110,17 @@ export class Verifier {
     usedFrom: UsedFrom,
     maxStaleness: number | null = null,
   ): Promise<Result<Principal>> {
-    const presented = await presentedBy(credential, usedFrom.ip, this.#rootKeys, this.#floods);
-    if (!presented.ok) return presented;
-    if (presented.value.kind === 'root') return this.#root(organization, maxStaleness);
-    const { digest, asker } = presented.value;
-    const answer = await this.#find({ digest, asker, organizationId: null, maxAgeMs: msOf(maxStaleness) });
+    const read = await this.#credentials.read(credential, usedFrom.ip);
+    if (!read.ok) return read;
+    const presented = read.value;
+    if (presented.kind === 'root') return this.#root(organization, maxStaleness);
+    const token = presented.kind === 'token' ? presented.token : null;
+    const handle = presented.kind === 'token' ? presented.token.keyId : presented.digest;
+    const { asker } = presented;
+    const answer = await this.#find({ handle, asker, organizationId: null, maxAgeMs: msOf(maxStaleness) });
     if (answer === 'limited') return refuse({ kind: 'rate_limited' });
     const now = this.#platform.clock();
-    const decision = decide(answer.record, LIVE, now);
+    const decision = decide(answer.record, LIVE, now, token);
     if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
     if (!isNamed(decision.record.organization, organization)) {
       return refuse({ kind: 'not_found', what: 'organization' });
@@ -129,6 +141,23 @@ export class Verifier {
     return named === ANY_ORGANIZATION ? null : this.#names.find(named, msOf(maxStaleness));
   }
 
+  /** What a request looks for; null: its key is malformed, and nothing is. */
+  async #sought({
+    key,
+    isForAnyone = false,
+    organizationId,
+    usedFrom,
+    maxStaleness,
+  }: VerifyRequest): Promise<Sought | null> {
+    const secret = parseSecret(key);
+    const token = secret === null ? await this.#tokens.read(key) : null;
+    if (token !== null && !isForAnyone && !isForIssuer(token)) return null;
+    const handle = secret === null ? token?.keyId : await digestOf(secret);
+    if (handle === undefined) return null;
+    const asker = missesOf(organizationId, usedFrom.ip);
+    return { token, wanted: { handle, organizationId, maxAgeMs: msOf(maxStaleness ?? null), asker } };
+  }
+
   async #find(wanted: Wanted): Promise<Answer> {
     const found = this.#caches.recall(wanted);
     if (found !== null) return found;
@@ -137,11 +166,11 @@ export class Verifier {
     return answer;
   }
 
-  #verdict(request: VerifyRequest, answer: Answer): Verdict {
+  #verdict(request: VerifyRequest, { token }: Sought, answer: Answer): Verdict {
     if (answer === 'limited') return RATE_LIMITED;
     const { record, source, ageMs, isDegraded } = answer;
     const now = this.#platform.clock();
-    const decision = decide(record, request, now);
+    const decision = decide(record, request, now, token);
     if (decision.code === 'VALID') this.#uses.note(decision.record, { at: now, ...request.usedFrom });
     return { decision, source, ageSeconds: Math.floor(ageMs / 1_000), isDegraded };
   }
@@ -153,23 +182,6 @@ export class Verifier {
       ? accept(rootOf(organizationId))
       : refuse({ kind: 'not_found', what: 'organization' });
   }
-}
-
-/** What a request looks for; null: its key is malformed, and nothing is. */
-async function wantedBy({
-  key,
-  organizationId,
-  usedFrom,
-  maxStaleness,
-}: VerifyRequest): Promise<Wanted | null> {
-  const secret = parseSecret(key);
-  if (secret === null) return null;
-  return {
-    digest: await digestOf(secret),
-    organizationId,
-    maxAgeMs: msOf(maxStaleness ?? null),
-    asker: missesOf(organizationId, usedFrom.ip),
-  };
 }
 
 const msOf = (seconds: number | null): number | null => (seconds === null ? null : seconds * 1_000);

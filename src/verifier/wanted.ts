@@ -1,10 +1,10 @@
+import type { Handle } from '../core/handle.ts';
 import type { OrganizationId } from '../core/id.ts';
 import type { KeyRecord } from '../core/records.ts';
-import type { Digest } from '../core/secret.ts';
 
 /** What is looked for. */
 export interface Wanted {
-  readonly digest: Digest;
+  readonly handle: Handle;
   /** Whose key it must be; null: anyone's. Another organization's is as one that never was, in cost as well. */
   readonly organizationId: OrganizationId | null;
   /** The oldest, in milliseconds, that the knowledge behind the answer may be; null: as the deployment allows. */

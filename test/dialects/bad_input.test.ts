@@ -46,8 +46,12 @@ beforeAll(async () => {
 });
 
 test('every route of the formats has a row, and every row a route', () => {
-  expect(DIALECT_ENDPOINTS.map(titleOf).toSorted()).toEqual(compatRoutesOf(service));
+  const served = compatRoutesOf(service).filter((route) => route !== TOKEN);
+  expect(DIALECT_ENDPOINTS.map(titleOf).toSorted()).toEqual(served);
 });
+
+/** Its caller is who it authenticates, so that nothing of these tables is true of it. */
+const TOKEN = 'POST /compat/blaxel/v0/oauth/token';
 
 const fieldsOf = ({ fields = {} }: DialectEndpoint) => Object.entries(fields);
 const reading = DIALECT_ENDPOINTS.filter(({ fields }) => fields !== undefined);

@@ -40,6 +40,7 @@ const FORMS: Readonly<Record<string, (value: unknown) => unknown>> = {
   'whole seconds': (ms) => Math.floor(Number(ms) / 1_000),
   milliseconds: (ms) => ms,
   'user name': (key) => btoa(`${String(key)}:`),
+  client: (caller) => (isObject(caller) ? btoa(`${String(caller['id'])}:${String(caller['key'])}`) : ''),
   'user name with a password': (key) => btoa(`${String(key)}:any:password`),
 };
 
@@ -47,6 +48,7 @@ const PATTERNS: Readonly<Record<string, string>> = {
   'a key id': 'key_[0-9A-Za-z]{24}',
   'an account id': 'sa_[0-9A-Za-z]{24}',
   'a secret': 'mk_live_[0-9A-Za-z]{38}',
+  'a token': String.raw`eyJ[\w-]+\.[\w-]+\.[\w-]+`,
   'a request id': '[A-Za-z0-9_-]{8,64}',
   'some text': '.+',
 };

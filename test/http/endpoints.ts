@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 
 import { ACTIONS } from '../../src/core/audit.ts';
 import type { ManagementScope } from '../../src/core/scope.ts';
+import { isStandard } from '../standards/conforms.ts';
 import { expectCommonHeaders } from '../support/attempts.ts';
 import type { Answer, TestService } from '../support/service.ts';
 
@@ -404,7 +405,9 @@ const COMPAT = '/compat/';
 
 /** Every method and path of the contract's own that the app has, as {@link titleOf} writes them. */
 export function routesOf(service: TestService): string[] {
-  return everyRouteOf(service).filter((route) => !route.includes(` ${COMPAT}`));
+  return everyRouteOf(service).filter(
+    (route) => !route.includes(` ${COMPAT}`) && !isStandard(route.split(' ')[1] ?? ''),
+  );
 }
 
 /** Every method and path of the other systems' wire formats. */

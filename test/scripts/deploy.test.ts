@@ -39,10 +39,12 @@ it(
       'wrangler d1 migrations apply DB --remote',
       'wrangler secret list --format json',
       'wrangler secret put MINTMARK_ROOT_KEY',
+      'wrangler secret put MINTMARK_SIGNING_KEY',
       'wrangler d1 migrations apply DB --remote',
       'wrangler deploy',
       'wrangler secret list --format json',
       'wrangler secret put MINTMARK_ROOT_KEY',
+      'wrangler secret put MINTMARK_SIGNING_KEY',
     ]);
     expect(connections).toBe(0);
     proxy.close();
@@ -68,7 +70,7 @@ describe('a deploy', { timeout: TIMEOUT_MS }, () => {
     return run.output();
   };
 
-  it('makes what is missing, then the tables, then the root key, which it prints once', async () => {
+  it('makes what is missing, then the tables, then the secrets, of which it prints the root key once', async () => {
     const output = await deploy();
     const { changes, secrets } = account;
     expect(changes.slice(0, 3)).toEqual([
@@ -76,7 +78,8 @@ describe('a deploy', { timeout: TIMEOUT_MS }, () => {
       'create database mintmark',
       'upload',
     ]);
-    expect(changes.at(-1)).toBe('put secret MINTMARK_ROOT_KEY');
+    expect(changes.slice(-2)).toEqual(['put secret MINTMARK_ROOT_KEY', 'put secret MINTMARK_SIGNING_KEY']);
+    expect(JSON.parse(secrets.get('MINTMARK_SIGNING_KEY') ?? '')).toMatchObject({ kty: 'EC', crv: 'P-256' });
     const rootKey = secrets.get('MINTMARK_ROOT_KEY') ?? '';
     expect(rootKey).toMatch(/^[\w-]{43}$/);
     expect(output.split(rootKey)).toHaveLength(2);

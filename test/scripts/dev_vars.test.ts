@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { unstable_getVarsForDev as wranglerVars } from 'wrangler';
 
-import { ensureRootKey, readRootKey } from '../../scripts/dev_vars.ts';
-import { ROOT_KEY_NAME } from '../../scripts/root_key.ts';
+import { ensureSecret, readSecret } from '../../scripts/dev_vars.ts';
+import { ROOT_KEY_NAME, SIGNING_KEY_NAME } from '../../scripts/secrets.ts';
 
 const RANDOM = /^[\w-]{43}$/;
 const OWN = 'a-root-key-of-my-own-with-32-characters';
@@ -48,16 +48,16 @@ describe('a file without a root key keeps every byte and gets one at its end', (
     ['bytes that are no UTF-8', Buffer.from([0x41, 0x3d, 0xff, 0xfe, 0x0a]), '\n'],
   ])('%s', (_name, before, newline) => {
     writeFileSync(path, before);
-    ensureRootKey(path);
+    ensureSecret(path, ROOT_KEY_NAME);
     const after = readFileSync(path);
-    const rootKey = readRootKey(path) ?? '';
+    const rootKey = readSecret(path, ROOT_KEY_NAME) ?? '';
     expect(rootKey).toMatch(RANDOM);
     expect(after.subarray(0, before.length)).toEqual(Buffer.from(before));
     expect(after.subarray(before.length).toString()).toMatch(
       new RegExp(`^(${newline})?${ROOT_KEY_NAME}=${rootKey}${newline}$`),
     );
     expect(wranglerReads()[ROOT_KEY_NAME]).toBe(rootKey);
-    ensureRootKey(path);
+    ensureSecret(path, ROOT_KEY_NAME);
     expect(readFileSync(path)).toEqual(after);
   });
 });
@@ -79,23 +79,48 @@ describe('a file with a root key stays as it is, and the key is read as wrangler
     ['too short', `${ROOT_KEY_NAME}=short\n`, 'short'],
   ])('%s', (_name, before, expected) => {
     writeFileSync(path, before);
-    ensureRootKey(path);
+    ensureSecret(path, ROOT_KEY_NAME);
     expect(readFileSync(path, 'utf8')).toBe(before);
-    expect(readRootKey(path)).toBe(expected);
+    expect(readSecret(path, ROOT_KEY_NAME)).toBe(expected);
     expect(wranglerReads()[ROOT_KEY_NAME]).toBe(expected);
   });
 });
 
 it('a new file is for its owner alone', () => {
-  ensureRootKey(path);
+  ensureSecret(path, ROOT_KEY_NAME);
   expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
-it('a file whose last line would swallow the key is refused', () => {
-  writeFileSync(path, 'A:\n');
-  expect(() => ensureRootKey(path)).toThrow(/swallow/);
+it('a signing key is a private JWK between apostrophes, another one in each file', () => {
+  writeFileSync(path, "A=it's\n");
+  ensureSecret(path, ROOT_KEY_NAME);
+  ensureSecret(path, SIGNING_KEY_NAME);
+  const made = readSecret(path, SIGNING_KEY_NAME) ?? '';
+  expect(JSON.parse(made)).toEqual({
+    kty: 'EC',
+    crv: 'P-256',
+    x: expect.stringMatching(RANDOM),
+    y: expect.stringMatching(RANDOM),
+    d: expect.stringMatching(RANDOM),
+  });
+  expect(wranglerReads()).toMatchObject({ A: "it's", [SIGNING_KEY_NAME]: made });
+  const kept = readFileSync(path);
+  ensureSecret(path, SIGNING_KEY_NAME);
+  expect(readFileSync(path)).toEqual(kept);
+  const other = join(directory, 'other.vars');
+  ensureSecret(other, SIGNING_KEY_NAME);
+  expect(readSecret(other, SIGNING_KEY_NAME)).not.toBe(made);
+});
+
+it.each([
+  ['A:\n', ROOT_KEY_NAME],
+  ['A:\n', SIGNING_KEY_NAME],
+] as const)('a file that would swallow the secret is refused, and stays: %j', (before, name) => {
+  writeFileSync(path, before);
+  expect(() => ensureSecret(path, name)).toThrow(/swallow/);
+  expect(readFileSync(path, 'utf8')).toBe(before);
 });
 
 it('what is no file is refused by name', () => {
-  expect(() => ensureRootKey(directory)).toThrow(directory);
+  expect(() => ensureSecret(directory, ROOT_KEY_NAME)).toThrow(directory);
 });

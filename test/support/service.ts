@@ -9,11 +9,14 @@ import { conforms } from '../openapi/conforms.ts';
 import { conformsToStandard, isStandard } from '../standards/conforms.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';
 import { wrapKv, type KvHooks } from './kv.ts';
+import { makeSigningKey } from './signing_key.ts';
 
 /** How long the platform lets background work go on. */
 const PLATFORM_LIMIT_MS = 30_000;
 
 export const ROOT_KEY = env.MINTMARK_ROOT_KEY;
+/** As the secret of a deployment holds it. */
+export const SIGNING_KEY = await makeSigningKey();
 
 /** Everything that was asked of D1 and KV. */
 export interface Io {
@@ -92,7 +95,13 @@ export class TestService {
       relay: async (uses) => this.#heir.take(uses),
       log: (entry) => this.logs.push(entry),
     };
-    const bindings = { DB: db, CACHE: cache, FLOODS: this.#floods(), MINTMARK_ROOT_KEY: ROOT_KEY };
+    const bindings = {
+      DB: db,
+      CACHE: cache,
+      FLOODS: this.#floods(),
+      MINTMARK_ROOT_KEY: ROOT_KEY,
+      MINTMARK_SIGNING_KEY: SIGNING_KEY,
+    };
     const read = readConfig({ ...bindings, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
     const services = createServices(read.config, platform);

@@ -552,10 +552,10 @@ describe('what a change asks of D1 and KV', () => {
     }
   });
 
-  test('each minute, the cron: one query for the snapshot, one to prune, one KV write', async () => {
+  test('each minute, the cron: one query for the snapshot, two to prune, one KV write', async () => {
     await warm();
     const io = await edge.ioOf(() => edge.upkeep());
-    expect(count(io)).toEqual({ d1: 2, reads: 0, puts: 1 });
+    expect(count(io)).toEqual({ d1: 3, reads: 0, puts: 1 });
   });
 });
 

@@ -20,9 +20,11 @@ const record = (
     scopes: null,
     metadata,
     enabled: true,
+    createdAt: 0,
     expiresAt: 1_900_000_000_000,
     revokedAt: null,
     supersedes: null,
+    revokedTokens: [],
     revision: 1,
   },
   account: {

@@ -1,0 +1,127 @@
+import { compactVerify, decodeProtectedHeader, errors, SignJWT } from 'jose';
+import * as z from 'zod';
+
+import type { AccessToken } from '../core/access_token.ts';
+import { MAX_TOKEN_LENGTH } from '../core/constants.ts';
+import { KEY_ID_PATTERN, SERVICE_ACCOUNT_ID_PATTERN } from '../core/id.ts';
+import type { OrganizationId } from '../core/id.ts';
+import { isLocalOrigin } from '../core/issuer.ts';
+import type { Environment } from '../core/secret.ts';
+import { SIGNING_ALGORITHM, type SigningKeys } from './signing_keys.ts';
+
+/** RFC 9068 §2.1. */
+const TOKEN_TYPE = 'at+jwt';
+
+const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+
+/** The claims of RFC 9068 §2.2, and whose key it was got with. */
+const claims = z.object({
+  iss: z.string(),
+  sub: z.templateLiteral(['sa_', z.string()]).refine((id) => SERVICE_ACCOUNT_ID_PATTERN.test(id)),
+  client_id: z.string(),
+  aud: z.union([z.string().transform((one) => [one]), z.array(z.string())]),
+  iat: z.int(),
+  exp: z.int(),
+  jti: z.templateLiteral(['key_', z.string(), '.', z.string()]),
+  key_id: z.templateLiteral(['key_', z.string()]).refine((id) => KEY_ID_PATTERN.test(id)),
+  scope: z.string().default(''),
+});
+
+/** What is said of a token's key beside what the token itself says. */
+interface Holder {
+  readonly organizationId: OrganizationId;
+  readonly environment: Environment;
+}
+
+const SECOND_MS = 1_000;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
+
+/** Whether a text has the form of a JWT, in length as well. */
+export function isCompact(text: string): boolean {
+  return text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text);
+}
+
+/** Writes and reads access tokens: JWTs as RFC 9068 has them. No I/O. */
+export class AccessTokens {
+  readonly #keys: SigningKeys;
+  readonly #issuer: string | null;
+
+  /** `issuer` null: none is configured, and a token is only taken where its issuer was this machine. */
+  constructor(keys: SigningKeys, issuer: string | null) {
+    this.#keys = keys;
+    this.#issuer = issuer;
+  }
+
+  /** Signs a token. Throws `Misconfigured` where there is nothing to sign with. */
+  async write(token: AccessToken, { organizationId, environment }: Holder): Promise<string> {
+    const { kid, key } = await this.#keys.signer();
+    const { id, keyId, accountId, scopes, audience, issuer, issuedAt, expiresAt } = token;
+    const [only = '', ...others] = audience;
+    return new SignJWT({
+      client_id: accountId,
+      ...(scopes.length === 0 ? {} : { scope: scopes.join(' ') }),
+      key_id: keyId,
+      org_id: organizationId,
+      environment,
+    })
+      .setProtectedHeader({ alg: SIGNING_ALGORITHM, typ: TOKEN_TYPE, kid })
+      .setIssuer(issuer)
+      .setSubject(accountId)
+      .setAudience(others.length === 0 ? only : [...audience])
+      .setIssuedAt(issuedAt / SECOND_MS)
+      .setExpirationTime(expiresAt / SECOND_MS)
+      .setJti(id)
+      .sign(key);
+  }
+
+  /** What a token of this deployment says, whether or not it has expired; null: it is none. */
+  async read(text: string): Promise<AccessToken | null> {
+    if (!isCompact(text)) return null;
+    const key = await this.#keyOf(text);
+    if (key === null) return null;
+    try {
+      const { payload } = await compactVerify(text, key, { algorithms: [SIGNING_ALGORITHM] });
+      const parsed = claims.safeParse(JSON.parse(utf8.decode(payload)));
+      return parsed.success && this.#isOurs(parsed.data.iss) ? tokenOf(parsed.data) : null;
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof SyntaxError || error instanceof TypeError)
+        return null;
+      throw error;
+    }
+  }
+
+  /** The key is chosen by the header's `kid` among ours alone: what else a header offers is not looked at. */
+  async #keyOf(text: string) {
+    const { kid, typ, alg } = headerOf(text);
+    return kid === undefined || typ !== TOKEN_TYPE || alg !== SIGNING_ALGORITHM
+      ? null
+      : this.#keys.verifier(kid);
+  }
+
+  #isOurs(issuer: string): boolean {
+    return this.#issuer === null ? isLocalOrigin(issuer) : issuer === this.#issuer;
+  }
+}
+
+/** The header of what has the form of a JWT, not yet verified; empty where it is none. */
+export function headerOf(text: string): { kid?: string; typ?: string; alg?: string } {
+  try {
+    return decodeProtectedHeader(text);
+  } catch {
+    return {};
+  }
+}
+
+function tokenOf({ jti, key_id, sub, scope, aud, iss, iat, exp }: z.output<typeof claims>): AccessToken {
+  return {
+    id: jti,
+    keyId: key_id,
+    accountId: sub,
+    scopes: scope === '' ? [] : scope.split(' '),
+    audience: aud,
+    issuer: iss,
+    issuedAt: iat * SECOND_MS,
+    expiresAt: exp * SECOND_MS,
+  };
+}

@@ -1,0 +1,33 @@
+import * as z from 'zod';
+
+/** 32 bytes in base64url (RFC 7518 §6.2.1). */
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+
+const publicMembers = { kty: z.literal('EC'), crv: z.literal('P-256'), x: coordinate, y: coordinate };
+
+/** RFC 7518 §6.2: what ES256 verifies by. Other members are left out, `d` among them. */
+const publicKey = z.object(publicMembers);
+export type PublicJwk = z.output<typeof publicKey>;
+
+/** What ES256 signs by. */
+const privateKey = z.object({ ...publicMembers, d: coordinate });
+export type PrivateJwk = z.output<typeof privateKey>;
+
+const json = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    context.addIssue({ code: 'custom', message: 'must be a JWK, as JSON' });
+    return z.NEVER;
+  }
+});
+
+/** A setting that is a JWK; its faults say nothing of what it holds. */
+const settingOf = <Key extends z.ZodType>(key: Key, rule: string) =>
+  z.union([z.literal('').transform(() => undefined), json.pipe(key)], { error: rule }).optional();
+
+export const privateJwkSetting = settingOf(
+  privateKey,
+  'must be a private JWK, as JSON: kty EC, crv P-256, x, y and d',
+);
+export const publicJwkSetting = settingOf(publicKey, 'must be a JWK, as JSON: kty EC, crv P-256, x and y');

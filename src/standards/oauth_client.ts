@@ -1,0 +1,63 @@
+import { isVisibleAscii } from '../contract/credential.ts';
+import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
+import { readCredential } from '../http/credential.ts';
+import type { Form } from './form.ts';
+
+/** Who calls, as OAuth has it (RFC 6749 §2.3.1): a service account, by one of its keys. */
+export interface ClientCredentials {
+  readonly clientId: string;
+  readonly secret: string;
+}
+
+/** A credential of the contract's, and whose the caller says that it is; null: the caller does not say. */
+export interface PresentedClient {
+  readonly credential: string;
+  readonly clientId: string | null;
+}
+
+const BASIC = /^Basic +([A-Za-z0-9+/]*={0,2}) *$/i;
+
+const BAD: Refusal = { kind: 'invalid_credential', reason: 'MALFORMED' };
+
+/** `client_id` and `client_secret`: by `Authorization: Basic`, each form-encoded, or in the form. Not in both. */
+export function readClientCredentials(headers: Headers, form: Form): Result<ClientCredentials> {
+  const authorization = headers.get('Authorization');
+  const [clientId, secret] = [form.get('client_id'), form.get('client_secret')];
+  if (authorization === null) {
+    if (clientId === undefined || secret === undefined) return refuse({ kind: 'missing_credential' });
+    return isVisibleAscii(secret) ? accept({ clientId, secret }) : refuse(BAD);
+  }
+  if (secret !== undefined) return refuse({ kind: 'multiple_credentials' });
+  const client = basicClient(authorization);
+  if (client === null) return refuse(BAD);
+  return clientId === undefined || clientId === client.clientId ? accept(client) : refuse(BAD);
+}
+
+/** The same or, as at every other call, a key or a token by itself. */
+export function readClient(headers: Headers, form: Form): Result<PresentedClient> {
+  const isForm = form.get('client_secret') !== undefined;
+  const isBasic = /^basic /i.test(headers.get('Authorization') ?? '');
+  if (headers.has('X-API-Key') && (isForm || isBasic)) return refuse({ kind: 'multiple_credentials' });
+  if (isForm || isBasic) {
+    const client = readClientCredentials(headers, form);
+    return client.ok ? accept({ credential: client.value.secret, clientId: client.value.clientId }) : client;
+  }
+  const credential = readCredential(headers);
+  return credential.ok ? accept({ credential: credential.value, clientId: null }) : credential;
+}
+
+function basicClient(authorization: string): ClientCredentials | null {
+  const [, encoded] = BASIC.exec(authorization) ?? [];
+  if (encoded === undefined) return null;
+  try {
+    const text = atob(encoded);
+    const colon = text.indexOf(':');
+    const [clientId = '', secret = ''] = [text.slice(0, colon), text.slice(colon + 1)].map(decoded);
+    return colon > 0 && isVisibleAscii(clientId) && isVisibleAscii(secret) ? { clientId, secret } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Throws for what is not form-encoded. */
+const decoded = (text: string): string => decodeURIComponent(text.replaceAll('+', ' '));
