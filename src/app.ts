@@ -53,6 +53,8 @@ export interface Services {
   /** What this deployment is called as an issuer; null: what a call on this machine calls it. */
   readonly issuer: string | null;
   readonly tokenLifetimeSeconds: number;
+  /** A header that carries a trusted issuer's token; null: none does. */
+  readonly assertionHeader: string | null;
   readonly callers: Callers;
   readonly verifier: Verifier;
   readonly uses: Uses;
@@ -78,6 +80,7 @@ export function createApp({
   signingKeys,
   issuer,
   tokenLifetimeSeconds,
+  assertionHeader,
   callers,
   verifier,
   uses,
@@ -91,7 +94,7 @@ export function createApp({
   const issuerOf = issuerBy(issuer);
   const tokens = { callers, grants, uses, issuerOf, clock };
   const app = new Hono<AppEnv>()
-    .use(origin(platform, rootKeys))
+    .use(origin(platform, rootKeys, assertionHeader))
     .use('/compat/*', speaking)
     .use('/v1/forward-auth/*', forProxy)
     .route('/health', health(probes, rootKeys, credentials, clock))

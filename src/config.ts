@@ -16,6 +16,7 @@ import {
 import { issuerFault } from './core/issuer.ts';
 import type { Fault } from './core/refusal.ts';
 import { privateJwkSetting, publicJwkSetting, type PrivateJwk, type PublicJwk } from './credentials/jwk.ts';
+import { readOidcSettings, type OidcSettings } from './credentials/oidc_settings.ts';
 
 /**
  * What `wrangler.toml` binds. Written here and not taken from a global type, since whoever binds to this Worker
@@ -49,6 +50,8 @@ export interface Config {
   /** The origin by which this deployment is known as an issuer of tokens; null: only on this machine it is one. */
   readonly issuer: string | null;
   readonly tokenLifetimeSeconds: number;
+  /** An issuer whose tokens are credentials here; null: there is none. */
+  readonly oidc: OidcSettings | null;
 }
 
 const wholeNumber = (lowest: number, highest: number) => {
@@ -81,14 +84,23 @@ export function readConfig(
   env: Partial<Bindings>,
 ): { readonly config: Config } | { readonly faults: readonly Fault[] } {
   const parsed = variables.safeParse(env);
+  const issuer = readOidcSettings(env);
   const { DB: db, CACHE: cache, FLOODS: floods } = env;
   const faults: Fault[] = [
     ...(db === undefined ? [{ path: 'DB', message: 'the D1 binding is missing' }] : []),
     ...(cache === undefined ? [{ path: 'CACHE', message: 'the KV binding is missing' }] : []),
     ...(floods === undefined ? [{ path: 'FLOODS', message: 'the rate limit binding is missing' }] : []),
     ...(parsed.error?.issues ?? []).map(({ path, message }) => ({ path: path.join('.'), message })),
+    ...('faults' in issuer ? issuer.faults : []),
   ];
-  if (db === undefined || cache === undefined || floods === undefined || !parsed.success) return { faults };
+  if (
+    db === undefined ||
+    cache === undefined ||
+    floods === undefined ||
+    !parsed.success ||
+    'faults' in issuer
+  )
+    return { faults };
   return {
     config: {
       db,
@@ -103,6 +115,7 @@ export function readConfig(
       previousSigningKey: parsed.data.MINTMARK_SIGNING_KEY_PREVIOUS,
       issuer: parsed.data.MINTMARK_ISSUER ?? null,
       tokenLifetimeSeconds: parsed.data.TOKEN_LIFETIME_SECONDS,
+      oidc: issuer.oidc,
     },
   };
 }

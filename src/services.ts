@@ -15,7 +15,10 @@ import type { Platform } from './core/platform.ts';
 import { RootKeys } from './core/root_keys.ts';
 import { AccessTokens } from './credentials/access_tokens.ts';
 import { Credentials } from './credentials/credentials.ts';
+import { IssuerKeys } from './credentials/issuer_keys.ts';
+import type { OidcSettings } from './credentials/oidc_settings.ts';
 import { SigningKeys } from './credentials/signing_keys.ts';
+import { TrustedIssuer } from './credentials/trusted_issuer.ts';
 import { Accounts } from './keyring/accounts.ts';
 import { AuditTrail } from './keyring/audit_trail.ts';
 import { Callers } from './keyring/callers.ts';
@@ -50,6 +53,12 @@ import { Succession } from './verifier/succession.ts';
 import { Uses } from './verifier/uses.ts';
 import { Verifier } from './verifier/verifier.ts';
 
+function trustedIssuerOf(settings: OidcSettings | null, platform: Platform): TrustedIssuer | null {
+  if (settings === null) return null;
+  const keys = new IssuerKeys(settings.issuer, settings.jwksUrl, platform);
+  return new TrustedIssuer(settings, keys, platform.clock);
+}
+
 /** Builds what an isolate serves with, once. */
 export function createServices(config: Config, platform: Platform): Services {
   const { clock, random } = platform;
@@ -60,7 +69,7 @@ export function createServices(config: Config, platform: Platform): Services {
   const floods = new Floods(async (source) => (await config.floods.limit({ key: source })).success, platform);
   const signingKeys = new SigningKeys(config.signingKey, config.previousSigningKey);
   const tokens = new AccessTokens(signingKeys, config.issuer);
-  const credentials = new Credentials(rootKeys, tokens, floods);
+  const credentials = new Credentials(rootKeys, tokens, trustedIssuerOf(config.oidc, platform), floods);
 
   const organizationStore = new OrganizationStore(config.db);
   const accountStore = new AccountStore(config.db);
@@ -127,6 +136,7 @@ export function createServices(config: Config, platform: Platform): Services {
     signingKeys,
     issuer: config.issuer,
     tokenLifetimeSeconds: config.tokenLifetimeSeconds,
+    assertionHeader: config.oidc?.header ?? null,
     lineages: new Lineages(keyStore, finder, changes),
     callers,
     verifier: new Verifier(caches, lookup, names, credentials, tokens, uses, platform),

@@ -37,6 +37,8 @@ const platform: Platform = {
       ),
     );
   },
+  // An answer that leads elsewhere is none.
+  fetch: (url, signal) => fetch(url, { redirect: 'manual', signal }),
   sleep: (ms, signal) => scheduler.wait(ms, signal === undefined ? {} : { signal }),
   relay: (uses) => loopback().take(uses),
   log,

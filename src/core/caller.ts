@@ -43,6 +43,20 @@ export function rootOf(organizationId: OrganizationId): Principal {
   };
 }
 
+/** A person whom a trusted issuer vouches for. */
+export function personOf(
+  organizationId: OrganizationId,
+  { subject, scopes, tokenId }: { subject: string; scopes: readonly Scope[]; tokenId: string | null },
+): Principal {
+  return {
+    actor: { type: 'user', id: subject, credentialId: tokenId },
+    organizationId,
+    scopes,
+    credential: null,
+    token: null,
+  };
+}
+
 /** The principal behind a valid key, or a token of it. */
 export function holderOf({ record, token, scopes }: Extract<Decision, { code: 'VALID' }>): Principal {
   const { key, account, organization } = record;

@@ -55,6 +55,19 @@ export const TOKEN_RANDOM_LENGTH = 16;
 export const MAX_REVOKED_TOKENS = 100;
 /** How long after its end a token is still told as revoked, to clocks that are behind. */
 export const FORGOTTEN_TOKEN_MS = MINUTE_MS;
+/** How long the keys of a trusted issuer are used before they are asked for again. */
+export const ISSUER_KEYS_TTL_MS = 10 * MINUTE_MS;
+/** How long they are used while the issuer does not answer. */
+export const ISSUER_KEYS_GRACE_MS = HOUR_MS;
+/** A token may name a key that is new: so often, at most, the issuer is asked for that. */
+export const ISSUER_KEYS_COOLDOWN_MS = 30 * SECOND_MS;
+/** After it failed the issuer is left alone for so long. */
+export const ISSUER_RETRY_MS = 5 * SECOND_MS;
+export const ISSUER_PATIENCE_MS = 3 * SECOND_MS;
+/** Some hundred RSA keys with their certificates. */
+export const MAX_ISSUER_ANSWER_BYTES = 262_144;
+export const DEFAULT_CLOCK_TOLERANCE_SECONDS = 30;
+export const LARGEST_CLOCK_TOLERANCE_SECONDS = 300;
 /** Who a token may be for. */
 export const MAX_RESOURCES = 10;
 export const MAX_RESOURCE_LENGTH = 512;

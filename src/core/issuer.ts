@@ -10,3 +10,9 @@ export function issuerFault(text: string): string | null {
   const url = URL.parse(text);
   return url !== null && url.protocol === 'https:' && url.origin === text ? null : rule;
 }
+
+/** Whether nobody between here and there could change what is answered: https, or this machine. */
+export function isSafeUrl(text: string): boolean {
+  const url = URL.parse(text);
+  return url !== null && (url.protocol === 'https:' || isLocalOrigin(url.origin)) && url.username === '';
+}

@@ -9,6 +9,8 @@ export interface Platform {
   readonly random: RandomSource;
   /** Lets work go on after the answer; what it throws is logged, and fails nothing. */
   readonly background: (work: Promise<unknown>) => void;
+  /** Asks another service over HTTPS; who asks bounds it. */
+  readonly fetch: (url: string, signal: AbortSignal) => Promise<Response>;
   /** Resolves after so many milliseconds, or rejects when the signal aborts. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Takes uses that could not be written yet to an invocation of their own, which may last longer than this one. */

@@ -44,3 +44,11 @@ export function accept<Value>(value: Value): Result<Value> {
 export function refuse(refusal: Refusal): { readonly ok: false; readonly refusal: Refusal } {
   return { ok: false, refusal };
 }
+
+/** Of whoever may act in several organizations, and does not say in which. */
+export const ORGANIZATION_NEEDED: Refusal = {
+  kind: 'invalid',
+  faults: [
+    { path: 'Mintmark-Organization', message: 'is required: the credential is for several organizations' },
+  ],
+};

@@ -3,7 +3,7 @@ import { createMiddleware } from 'hono/factory';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { BODY_TIMEOUT_MS, MAX_BODY_BYTES } from '../core/constants.ts';
-import type { Platform } from '../core/platform.ts';
+import { readBounded } from '../core/read_bounded.ts';
 import type { AppEnv } from './env.ts';
 import { problem } from './problem.ts';
 
@@ -41,7 +41,10 @@ export async function readBytes<Env extends AppEnv>(
   const { headers, body } = c.req.raw;
   if (Number(headers.get('Content-Length') ?? 0) > MAX_BODY_BYTES)
     return { refusal: { kind: 'payload_too_large' } };
-  const bytes = body === null ? new Uint8Array() : await readBounded(body, c.get('sleep'));
+  const bytes =
+    body === null
+      ? new Uint8Array()
+      : await readBounded(body, MAX_BODY_BYTES, BODY_TIMEOUT_MS, c.get('sleep'));
   if (bytes === 'too_large') return { refusal: { kind: 'payload_too_large' } };
   if (bytes === 'too_slow') return { refusal: { kind: 'request_timeout' } };
   if (bytes === 'broken') return { refusal: { kind: 'invalid_json', detail: 'It broke off.' } };
@@ -60,34 +63,6 @@ export function textOf(bytes: Uint8Array): string | null {
     return utf8.decode(bytes);
   } catch {
     return null;
-  }
-}
-
-/** The bytes of a stream, unless there are too many or they take too long. Either way the rest is not read. */
-async function readBounded(
-  stream: ReadableStream<Uint8Array>,
-  sleep: Platform['sleep'],
-): Promise<Uint8Array | 'too_large' | 'too_slow' | 'broken'> {
-  const reader = stream.getReader();
-  const bytes = new Uint8Array(MAX_BODY_BYTES);
-  let length = 0;
-  const read = new AbortController();
-  const deadline = sleep(BODY_TIMEOUT_MS, read.signal).then(() => 'too_slow' as const);
-  deadline.catch(() => undefined);
-  try {
-    for (;;) {
-      const chunk = await Promise.race([reader.read(), deadline]);
-      if (chunk === 'too_slow') return chunk;
-      if (chunk.done) return bytes.subarray(0, length);
-      if (length + chunk.value.length > MAX_BODY_BYTES) return 'too_large';
-      bytes.set(chunk.value, length);
-      length += chunk.value.length;
-    }
-  } catch {
-    return 'broken';
-  } finally {
-    read.abort();
-    void reader.cancel().catch(() => undefined);
   }
 }
 

@@ -32,7 +32,7 @@ export function manage(
   { credential: carriers, organizations = () => [] }: CallerPlaces = {},
 ) {
   return createMiddleware<ManagementEnv>(async (c, next) => {
-    const credential = readCredential(c.req.raw.headers, carriers);
+    const credential = readCredential(c, carriers);
     if (!credential.ok) return problem(c, credential.refusal);
     const { ip, userAgent } = c.get('origin');
     const header = namedOrganization(c.req);
@@ -78,7 +78,7 @@ async function principalOf(
   verifier: Verifier,
   maxStaleness: number | null,
 ): Promise<Result<Principal>> {
-  const credential = readCredential(c.req.raw.headers);
+  const credential = readCredential(c);
   if (!credential.ok) return credential;
   return verifier.identify(credential.value, namedOrganization(c.req), c.get('origin'), maxStaleness);
 }

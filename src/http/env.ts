@@ -1,3 +1,4 @@
+import type { CredentialHeaders } from '../contract/credential.ts';
 import type { Origin } from '../core/audit.ts';
 import type { Caller, Principal } from '../core/caller.ts';
 import type { Platform } from '../core/platform.ts';
@@ -9,6 +10,8 @@ export interface AppEnv {
     origin: Origin;
     log: Platform['log'];
     sleep: Platform['sleep'];
+    /** Headers beside the contract's, or a format's, that carry a credential. */
+    moreCarriers: CredentialHeaders;
     /** How refusals are written: as the contract has it, unless the path speaks otherwise. */
     writeRefusal: RefusalWriter;
   };

@@ -39,7 +39,7 @@ export function health(probes: Probes, rootKeys: RootKeys, credentials: Credenti
       }
       const { database, cache } = latest;
       const isReady = database === 'ok' && cache === 'ok';
-      const credential = readCredential(c.req.raw.headers);
+      const credential = readCredential(c);
       const presented = credential.ok
         ? await credentials.read(credential.value, c.get('origin').ip)
         : credential;

@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
+import type { CredentialHeaders } from '../contract/credential.ts';
 import { MAX_IP_LENGTH, MIN_ROOT_KEY_LENGTH } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
 import type { RootKeys } from '../core/root_keys.ts';
@@ -12,7 +13,8 @@ import { contractWriter } from './refusal_writer.ts';
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
 /** Gives each request its id and its log, and each answer, errors too, the headers that every answer has. */
-export function origin({ log, sleep }: Platform, rootKeys: RootKeys) {
+export function origin({ log, sleep }: Platform, rootKeys: RootKeys, assertionHeader: string | null = null) {
+  const moreCarriers: CredentialHeaders = assertionHeader === null ? {} : { [assertionHeader]: ['bare'] };
   return createMiddleware<AppEnv>(async (c, next) => {
     const sent = c.req.header('X-Request-Id');
     const requestId = sent !== undefined && (await isKept(sent, rootKeys)) ? sent : crypto.randomUUID();
@@ -23,6 +25,7 @@ export function origin({ log, sleep }: Platform, rootKeys: RootKeys) {
     });
     c.set('log', log);
     c.set('sleep', sleep);
+    c.set('moreCarriers', moreCarriers);
     c.set('writeRefusal', contractWriter);
     await next();
     c.res.headers.set('X-Request-Id', requestId);

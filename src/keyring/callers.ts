@@ -1,15 +1,16 @@
 import type { AccessToken } from '../core/access_token.ts';
 import type { Origin } from '../core/audit.ts';
-import { holderOf, rootOf, type Caller } from '../core/caller.ts';
+import { holderOf, personOf, rootOf, type Caller } from '../core/caller.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import type { Floods } from '../core/floods.ts';
 import type { Handle } from '../core/handle.ts';
 import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { isNamed, type KeyRecord } from '../core/records.ts';
-import { accept, refuse, type Result } from '../core/refusal.ts';
+import { accept, ORGANIZATION_NEEDED, refuse, type Result } from '../core/refusal.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Credentials } from '../credentials/credentials.ts';
+import type { Vouched } from '../credentials/trusted_issuer.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 
@@ -52,6 +53,7 @@ export class Callers {
     if (!read.ok) return read;
     const presented = read.value;
     if (presented.kind === 'root') return this.#root(organizations, origin);
+    if (presented.kind === 'vouched') return this.#person(presented.vouched, organizations, origin);
     const { asker } = presented;
     const token = presented.kind === 'token' ? presented.token : null;
     const handle = presented.kind === 'token' ? presented.token.keyId : presented.digest;
@@ -105,6 +107,18 @@ export class Callers {
     const organization = await this.#organizations.find(first);
     return organization !== null && named.every((name) => isNamed(organization, name))
       ? accept({ ...rootOf(organization.id), organization, origin })
+      : refuse({ kind: 'not_found', what: 'organization' });
+  }
+
+  /** In the organization that is named, if it is one of the person's; else in the person's, if there is one alone. */
+  async #person(vouched: Vouched, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+    const [own, another] = vouched.organizations;
+    const [first = another === undefined ? own : undefined] = named;
+    if (first === undefined) return refuse(ORGANIZATION_NEEDED);
+    const organization = await this.#organizations.find(first);
+    const isNamedBy = (name: string): boolean => organization !== null && isNamed(organization, name);
+    return organization !== null && vouched.organizations.some(isNamedBy) && named.every(isNamedBy)
+      ? accept({ ...personOf(organization.id, vouched), organization, origin })
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 

@@ -5,7 +5,7 @@ import type { VerdictCode } from '../core/decide.ts';
 import type { KeyRecord } from '../core/records.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import { scopeFault, type Scope } from '../core/scope.ts';
-import { readCredential } from '../http/credential.ts';
+import { readKey } from '../http/credential.ts';
 import type { AppEnv } from '../http/env.ts';
 import { problem } from '../http/problem.ts';
 import { contractWriter, type RefusalWriter } from '../http/refusal_writer.ts';
@@ -59,7 +59,7 @@ async function judge(
   organization: string,
   scopes: string,
 ): Promise<Result<Passed>> {
-  const credential = readCredential(c.req.raw.headers);
+  const credential = readKey(c.req.raw.headers);
   if (!credential.ok) return credential;
   const pinned = c.req.header(PIN);
   if (pinned !== undefined && pinned !== `${organization}/${scopes}`)

@@ -22,7 +22,7 @@ export function introspection(verifier: Verifier, issuer: string | null) {
   return new Hono<AppEnv>().post('/', async (c) => {
     const read = await readForm(c);
     if ('refusal' in read) return refused(c, read.refusal);
-    const client = readClient(c.req.raw.headers, read.form);
+    const client = readClient(c, read.form);
     if (!client.ok) return refused(c, client.refusal);
     const { credential, clientId } = client.value;
     const named = c.req.header('Mintmark-Organization') ?? null;

@@ -1,6 +1,9 @@
+import type { Context } from 'hono';
+
 import { isVisibleAscii } from '../contract/credential.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import { readCredential } from '../http/credential.ts';
+import type { AppEnv } from '../http/env.ts';
 import type { Form } from './form.ts';
 
 /** Who calls, as OAuth has it (RFC 6749 §2.3.1): a service account, by one of its keys. */
@@ -34,15 +37,18 @@ export function readClientCredentials(headers: Headers, form: Form): Result<Clie
 }
 
 /** The same or, as at every other call, a key or a token by itself. */
-export function readClient(headers: Headers, form: Form): Result<PresentedClient> {
+export function readClient(c: Context<AppEnv>, form: Form): Result<PresentedClient> {
+  const { headers } = c.req.raw;
   const isForm = form.get('client_secret') !== undefined;
   const isBasic = /^basic /i.test(headers.get('Authorization') ?? '');
-  if (headers.has('X-API-Key') && (isForm || isBasic)) return refuse({ kind: 'multiple_credentials' });
   if (isForm || isBasic) {
+    const others = ['X-API-Key', ...Object.keys(c.get('moreCarriers'))];
+    if (others.some((name) => headers.has(name))) return refuse({ kind: 'multiple_credentials' });
     const client = readClientCredentials(headers, form);
-    return client.ok ? accept({ credential: client.value.secret, clientId: client.value.clientId }) : client;
+    if (!client.ok) return client;
+    return accept({ credential: client.value.secret, clientId: client.value.clientId });
   }
-  const credential = readCredential(headers);
+  const credential = readCredential(c);
   return credential.ok ? accept({ credential: credential.value, clientId: null }) : credential;
 }
 

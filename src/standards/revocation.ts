@@ -16,7 +16,7 @@ export function revocation(callers: Callers, surrenders: Surrenders) {
   return new Hono<AppEnv>().post('/', async (c) => {
     const read = await readForm(c);
     if ('refusal' in read) return refused(c, read.refusal);
-    const client = readClient(c.req.raw.headers, read.form);
+    const client = readClient(c, read.form);
     if (!client.ok) return refused(c, client.refusal);
     const { credential, clientId } = client.value;
     const named = c.req.header('Mintmark-Organization');

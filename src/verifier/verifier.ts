@@ -1,15 +1,16 @@
 import { isForIssuer, type AccessToken } from '../core/access_token.ts';
-import { holderOf, rootOf, type Principal } from '../core/caller.ts';
+import { holderOf, personOf, rootOf, type Principal } from '../core/caller.ts';
 import { decide, LIVE, type Question } from '../core/decide.ts';
 import { missesOf } from '../core/floods.ts';
 import { ANY_ORGANIZATION, DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { isNamed } from '../core/records.ts';
-import { accept, refuse, type Result } from '../core/refusal.ts';
+import { accept, ORGANIZATION_NEEDED, refuse, type Result } from '../core/refusal.ts';
 import { digestOf, parseSecret } from '../core/secret.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { AccessTokens } from '../credentials/access_tokens.ts';
 import type { Credentials } from '../credentials/credentials.ts';
+import type { Vouched } from '../credentials/trusted_issuer.ts';
 import type { Caches } from './caches.ts';
 import type { Answer, Lookup } from './lookup.ts';
 import type { OrganizationNames } from './organization_names.ts';
@@ -114,6 +115,7 @@ export class Verifier {
     if (!read.ok) return read;
     const presented = read.value;
     if (presented.kind === 'root') return this.#root(organization, maxStaleness);
+    if (presented.kind === 'vouched') return this.#person(presented.vouched, organization, maxStaleness);
     const token = presented.kind === 'token' ? presented.token : null;
     const handle = presented.kind === 'token' ? presented.token.keyId : presented.digest;
     const { asker } = presented;
@@ -180,6 +182,22 @@ export class Verifier {
       named === ANY_ORGANIZATION ? undefined : await this.organizationOf(named, maxStaleness);
     return organizationId
       ? accept(rootOf(organizationId))
+      : refuse({ kind: 'not_found', what: 'organization' });
+  }
+
+  /** In the organization that is named, if it is one of the person's; else in the person's, if there is one alone. */
+  async #person(
+    vouched: Vouched,
+    named: string | null,
+    maxStaleness: number | null,
+  ): Promise<Result<Principal>> {
+    const [own, another] = vouched.organizations;
+    const meant = named ?? (another === undefined ? own : undefined);
+    if (meant === undefined) return refuse(ORGANIZATION_NEEDED);
+    const find = (name: string) => this.#names.find(name, msOf(maxStaleness));
+    const [organizationId, ...owned] = await Promise.all([meant, ...vouched.organizations].map(find));
+    return organizationId !== undefined && owned.includes(organizationId)
+      ? accept(personOf(organizationId, vouched))
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 }

@@ -15,6 +15,9 @@ const platform: Platform = {
   clock: () => now,
   random: (bytes) => bytes,
   background: (work) => background.push(work),
+  fetch: async () => {
+    throw new TypeError('nothing is reached');
+  },
   sleep: () => Promise.resolve(),
   relay: () => Promise.resolve(),
   log: () => {},

@@ -64,6 +64,9 @@ export class Isolate {
       background: (work) => {
         work.catch((error: unknown) => oracle.onBackgroundFailure(error));
       },
+      fetch: async () => {
+        throw new TypeError('nothing is reached');
+      },
       sleep: (ms, signal) =>
         new Promise((resolve, reject) => {
           const cancel = world.after(ms, () => {

@@ -5,6 +5,9 @@ export const IDLE_PLATFORM: Platform = {
   clock: () => Date.now(),
   random: (bytes) => crypto.getRandomValues(bytes),
   background: () => undefined,
+  fetch: async () => {
+    throw new TypeError('nothing is reached');
+  },
   sleep: () => Promise.resolve(),
   relay: () => Promise.resolve(),
   log: () => undefined,

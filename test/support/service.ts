@@ -53,6 +53,10 @@ export class TestService {
   readonly logs: LogEntry[] = [];
   readonly d1Hooks: D1Hooks = {};
   readonly kvHooks: KvHooks = {};
+  /** What else than D1 and KV it reaches: nothing, unless a test says so. */
+  fetchHook: Platform['fetch'] = async (url) => {
+    throw new TypeError(`nothing is at ${url}`);
+  };
   readonly app: ReturnType<typeof createApp>;
   readonly upkeep: () => Promise<void>;
   readonly verifier: Services['verifier'];
@@ -92,6 +96,7 @@ export class TestService {
         this.#background.add(settled);
       },
       sleep: (ms, signal) => this.#sleep(ms, signal),
+      fetch: (url, signal) => this.fetchHook(url, signal),
       relay: async (uses) => this.#heir.take(uses),
       log: (entry) => this.logs.push(entry),
     };

@@ -1,0 +1,124 @@
+import * as z from 'zod';
+
+import { DEFAULT_CLOCK_TOLERANCE_SECONDS, LARGEST_CLOCK_TOLERANCE_SECONDS } from '../core/constants.ts';
+import { isSafeUrl } from '../core/issuer.ts';
+import type { Fault } from '../core/refusal.ts';
+import { scopeFault, type Scope } from '../core/scope.ts';
+
+/** A trusted issuer of JWTs, and what they are worth here. */
+export interface OidcSettings {
+  readonly issuer: string;
+  /** One of them must be a token's. */
+  readonly audience: readonly string[];
+  /** Null: as the issuer's own configuration says. */
+  readonly jwksUrl: string | null;
+  /** A header beside the contract's that carries such a token; null: none. */
+  readonly header: string | null;
+  readonly subjectClaim: string;
+  /** The only ones that its tokens may act in, by id or slug. */
+  readonly organizations: readonly string[];
+  /** Null: a token may act in all of them. */
+  readonly organizationClaim: string | null;
+  /** The most that its tokens may do. */
+  readonly scopes: readonly Scope[];
+  /** Null: each may do all of that. */
+  readonly scopesClaim: string | null;
+  /** What each value of the claim stands for; null: a value is a scope. */
+  readonly scopesByValue: ReadonlyMap<string, readonly Scope[]> | null;
+  readonly clockToleranceSeconds: number;
+}
+
+/** Said in place of a claim's name: every token has all that any has. */
+const EVERYBODY = '*';
+
+const text = z.string().transform((value) => value.trim());
+const list = text.transform((value) => value.split(/[\s,]+/).filter((one) => one !== ''));
+const url = text.refine(isSafeUrl, { error: 'must be an https URL' });
+const someScopes = z
+  .array(z.string())
+  .refine((scopes) => scopes.every((scope) => scopeFault(scope) === null), {
+    error: 'must be scopes of Mintmark',
+  });
+
+const CLAIM_RULE = 'must be a JSON object of lists of scopes, such as {"admins": ["mintmark:*"]}';
+const byValue = z
+  .string()
+  .transform((json, context): unknown => {
+    try {
+      return JSON.parse(json);
+    } catch {
+      context.addIssue({ code: 'custom', message: CLAIM_RULE });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.record(z.string(), someScopes, { error: CLAIM_RULE }))
+  .transform((record) => new Map(Object.entries(record)));
+
+const HEADER_RULE = 'must be the name of a header that carries nothing else';
+const TOLERANCE_RULE = `must be a whole number from 0 to ${LARGEST_CLOCK_TOLERANCE_SECONDS}`;
+
+const variables = z.object({
+  OIDC_ISSUER: url,
+  OIDC_AUDIENCE: list.refine((audience) => audience.length > 0, { error: 'is required beside OIDC_ISSUER' }),
+  OIDC_JWKS_URL: url.optional(),
+  OIDC_HEADER: text
+    .refine((name) => /^[A-Za-z0-9-]{1,64}$/.test(name) && !TAKEN.has(name.toLowerCase()), {
+      error: HEADER_RULE,
+    })
+    .optional(),
+  OIDC_SUBJECT_CLAIM: text.default('sub'),
+  OIDC_ORGANIZATIONS: list.refine((names) => names.length > 0, { error: 'is required beside OIDC_ISSUER' }),
+  OIDC_ORGANIZATION_CLAIM: text.optional(),
+  OIDC_SCOPES: list.pipe(someScopes),
+  OIDC_SCOPES_CLAIM: text,
+  OIDC_SCOPES_BY_VALUE: byValue.optional(),
+  OIDC_CLOCK_TOLERANCE_SECONDS: z
+    .union([z.string().regex(/^[0-9]{1,3}$/), z.int()], { error: TOLERANCE_RULE })
+    .transform(Number)
+    .refine((value) => value >= 0 && value <= LARGEST_CLOCK_TOLERANCE_SECONDS, { error: TOLERANCE_RULE })
+    .default(DEFAULT_CLOCK_TOLERANCE_SECONDS),
+});
+
+/** Headers that a credential comes in already, or that mean something else. */
+const TAKEN: ReadonlySet<string> = new Set([
+  'authorization',
+  'x-api-key',
+  'cookie',
+  'host',
+  'x-request-id',
+  'mintmark-organization',
+]);
+
+/** The settings of a trusted issuer: null where none is named, or what is wrong with them. */
+export function readOidcSettings(
+  env: object,
+): { readonly oidc: OidcSettings | null } | { readonly faults: readonly Fault[] } {
+  // An empty variable is one that is not set.
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => name.startsWith('OIDC_') && value !== ''),
+  );
+  const [first] = Object.keys(given);
+  if (first === undefined) return { oidc: null };
+  if (given['OIDC_ISSUER'] === undefined)
+    return { faults: [{ path: 'OIDC_ISSUER', message: `is required beside ${first}` }] };
+  const { data, error } = variables.safeParse(given);
+  if (data === undefined) {
+    return { faults: error.issues.map(({ path, message }) => ({ path: String(path[0]), message })) };
+  }
+  const { OIDC_SCOPES_CLAIM: scopesClaim } = data;
+  return {
+    oidc: {
+      issuer: data.OIDC_ISSUER,
+      audience: data.OIDC_AUDIENCE,
+      jwksUrl: data.OIDC_JWKS_URL ?? null,
+      header: data.OIDC_HEADER ?? null,
+      subjectClaim: data.OIDC_SUBJECT_CLAIM,
+      organizations: data.OIDC_ORGANIZATIONS,
+      organizationClaim: data.OIDC_ORGANIZATION_CLAIM ?? null,
+      scopes: data.OIDC_SCOPES,
+      scopesClaim: scopesClaim === EVERYBODY ? null : scopesClaim,
+      scopesByValue: data.OIDC_SCOPES_BY_VALUE ?? null,
+      clockToleranceSeconds: data.OIDC_CLOCK_TOLERANCE_SECONDS,
+    },
+  };
+}

@@ -1,0 +1,144 @@
+import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
+
+import { MAX_USER_ID_LENGTH } from '../core/constants.ts';
+import type { Platform } from '../core/platform.ts';
+import { accept, refuse, type Result } from '../core/refusal.ts';
+import { intersect, scopeFault, type Scope } from '../core/scope.ts';
+import { holdsSecret } from '../core/secret.ts';
+import { isCompact } from './access_tokens.ts';
+import type { IssuerKeys } from './issuer_keys.ts';
+import type { OidcSettings } from './oidc_settings.ts';
+
+/** Public-key signatures alone (RFC 7518 §3.1, RFC 8037): what verifies must not be able to sign. */
+const ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+];
+/** An ID token or an access token, and no logout token nor another that means something else. */
+const TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt', 'application/at+jwt']);
+
+const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
+
+/** Whom a trusted issuer vouches for, as the settings read its claims. */
+export interface Vouched {
+  readonly subject: string;
+  /** Organizations that it may act in, each as the settings name it, by id or slug. */
+  readonly organizations: readonly string[];
+  readonly scopes: readonly Scope[];
+  /** Its `jti`, if it has one that can be kept. */
+  readonly tokenId: string | null;
+}
+
+/** Reads JWTs of the one issuer that is trusted beside Mintmark itself (OpenID Connect Core 1.0, RFC 9068). */
+export class TrustedIssuer {
+  readonly #settings: OidcSettings;
+  readonly #keys: IssuerKeys;
+  readonly #clock: Platform['clock'];
+
+  constructor(settings: OidcSettings, keys: IssuerKeys, clock: Platform['clock']) {
+    this.#settings = settings;
+    this.#keys = keys;
+    this.#clock = clock;
+  }
+
+  /** Null: it is not said to be of this issuer. Throws `Unavailable` where the issuer's keys can't be had. */
+  async read(text: string): Promise<Result<Vouched> | null> {
+    const { issuer, audience, clockToleranceSeconds } = this.#settings;
+    if (!isCompact(text) || issuerIn(text) !== issuer) return null;
+    try {
+      const { payload, protectedHeader } = await jwtVerify(
+        text,
+        async (header) => (await this.#keys.find(header)) ?? unknownKey(),
+        {
+          issuer,
+          audience: [...audience],
+          algorithms: ALGORITHMS,
+          requiredClaims: ['exp'],
+          clockTolerance: clockToleranceSeconds,
+          currentDate: new Date(this.#clock()),
+        },
+      );
+      const { typ = 'jwt' } = protectedHeader;
+      return TYPES.has(typ.toLowerCase())
+        ? vouched(payload, this.#settings)
+        : refuse({ kind: 'invalid_credential', reason: 'a token of another type' });
+    } catch (error) {
+      if (error instanceof errors.JOSEError)
+        return refuse({ kind: 'invalid_credential', reason: error.code });
+      throw error;
+    }
+  }
+}
+
+function unknownKey(): never {
+  throw new errors.JWKSNoMatchingKey();
+}
+
+/** What a JWT says of its issuer, not yet verified. */
+function issuerIn(text: string): unknown {
+  try {
+    return decodeJwt(text).iss;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the settings make of verified claims. */
+function vouched(payload: JWTPayload, settings: OidcSettings): Result<Vouched> {
+  const { subjectClaim, organizations: allowed, organizationClaim } = settings;
+  const [subject] = valuesOf(payload, subjectClaim);
+  if (subject === undefined || !isKept(subject))
+    return refuse({ kind: 'invalid_credential', reason: `no usable claim ${subjectClaim}` });
+  const organizations =
+    organizationClaim === null
+      ? allowed
+      : valuesOf(payload, organizationClaim).filter((value) => allowed.includes(value));
+  if (organizations.length === 0)
+    return refuse({ kind: 'invalid_credential', reason: 'of no organization that is trusted to it' });
+  const { jti } = payload;
+  const tokenId = typeof jti === 'string' && isKept(jti) ? jti : null;
+  return accept({ subject, organizations, scopes: scopesOf(payload, settings), tokenId });
+}
+
+/** What it claims, and no more than the ceiling. */
+function scopesOf(
+  payload: JWTPayload,
+  { scopes: ceiling, scopesClaim, scopesByValue }: OidcSettings,
+): readonly Scope[] {
+  if (scopesClaim === null) return ceiling;
+  // RFC 8693 §4.2 has scopes in one text, with spaces between; groups and roles come as lists.
+  const values = valuesOf(payload, scopesClaim).flatMap((value) =>
+    scopesByValue === null ? value.split(' ') : [value],
+  );
+  const claimed =
+    scopesByValue === null
+      ? values.filter((value) => scopeFault(value) === null)
+      : values.flatMap((value) => scopesByValue.get(value) ?? []);
+  return intersect(claimed, ceiling);
+}
+
+/** The texts of a claim: one, or a list of them. A name that is no claim may be a path into one, such as `custom.groups`. */
+function valuesOf(payload: JWTPayload, name: string): string[] {
+  const whole: unknown = Object.hasOwn(payload, name) ? payload[name] : memberAt(payload, name.split('.'));
+  return [whole].flat().filter((value) => typeof value === 'string');
+}
+
+function memberAt(value: unknown, [first, ...rest]: readonly string[]): unknown {
+  if (first === undefined) return value;
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, first)) return undefined;
+  return memberAt(Reflect.get(value, first), rest);
+}
+
+/** Whether a text of somebody else's making can stand in the audit trail. */
+function isKept(text: string): boolean {
+  return text.length <= MAX_USER_ID_LENGTH && PRINTABLE_ASCII.test(text) && !holdsSecret(text);
+}
