@@ -30,7 +30,9 @@ const PROXY = 'Mintmark-Proxy';
 export function forwardAuth(verifier: Verifier) {
   return new Hono<AppEnv>().all('/:organization/:scopes/*', async (c) => {
     const judged = await judge(c, verifier, c.req.param('organization'), c.req.param('scopes'));
-    return judged.ok ? c.body(null, 204, identityOf(judged.value)) : problem(c, judged.refusal);
+    if (!judged.ok) return problem(c, judged.refusal);
+    // Envoy takes no other success.
+    return c.body(null, c.req.header(PROXY) === 'envoy' ? 200 : 204, identityOf(judged.value));
   });
 }
 
