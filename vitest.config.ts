@@ -1,6 +1,8 @@
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
+import { makeSigningKey } from './scripts/secrets.ts';
+
 /** Known to the tests alone; what the Worker is given where a deployment would have its secret. */
 const ROOT_KEY = 'test-root-key-0123456789-abcdefghijklmnop';
 
@@ -17,6 +19,8 @@ export default defineConfig({
                 MINTMARK_ROOT_KEY: ROOT_KEY,
                 // Whatever a developer keeps in .dev.vars does not reach the tests.
                 MINTMARK_ROOT_KEY_PREVIOUS: '',
+                MINTMARK_SIGNING_KEY: makeSigningKey(),
+                MINTMARK_ISSUER: 'https://mintmark.example',
                 MAX_STALENESS_SECONDS: '120',
               },
             },

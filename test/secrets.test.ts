@@ -111,6 +111,53 @@ test('a secret is in the answer that minted it and nowhere else; the root key is
   }
 });
 
+test('a token is in the answer that gave it and nowhere else; the key that signed it is nowhere at all', async () => {
+  const account = JSON.parse(
+    (await call('POST', '/v1/service-accounts', ROOT_KEY, { name: 'client', role: 'admin' })).text,
+  );
+  const path = `/v1/service-accounts/${account.id}/api-keys`;
+  const { secret } = JSON.parse((await call('POST', path, ROOT_KEY, { name: 'key' })).text);
+  answers.length = 0;
+  const oauth = (of: string, form: Record<string, string>) =>
+    exports.default
+      .fetch(`${ADDRESS}/oauth/${of}`, {
+        method: 'POST',
+        headers: { Authorization: `Basic ${btoa(`${account.id}:${secret}`)}` },
+        body: new URLSearchParams(form),
+      })
+      .then(async (response) => {
+        const text = await response.text();
+        answers.push(JSON.stringify([...response.headers]) + text);
+        return { status: response.status, text };
+      });
+  const granted = await oauth('token', { grant_type: 'client_credentials' });
+  const token: string = JSON.parse(granted.text).access_token;
+  expect(answers.pop()).toContain(token);
+  const userAgent = { 'User-Agent': token };
+  const statuses = [
+    await call('GET', '/v1/whoami', token, undefined, userAgent),
+    await call('PATCH', `/v1/service-accounts/${account.id}`, token, { description: 'by token' }, userAgent),
+    await call('POST', '/v1/api-keys/verify', token, { key: token, userAgent: `curl ${token}` }),
+    await call('GET', `/v1/api-keys/${token}`, token),
+    await call('GET', '/v1/whoami', `${token}x`),
+    await oauth('introspect', { token }),
+    await oauth('introspect', { token, [token]: token, token_type_hint: token, scope: token }),
+    await oauth('token', { grant_type: token }),
+    await oauth('token', { grant_type: 'client_credentials', scope: token, resource: token }),
+    await oauth('token', { grant_type: 'client_credentials', resource: token }),
+    await oauth('revoke', { token }),
+    await call('GET', '/v1/whoami', token),
+    await call('GET', '/.well-known/jwks.json', ''),
+  ].map(({ status }) => status);
+  expect(statuses).toEqual([200, 200, 200, 404, 401, 200, 200, 400, 400, 400, 200, 401, 200]);
+
+  const { d } = JSON.parse(env.MINTMARK_SIGNING_KEY);
+  const [, payload = '', signature = ''] = token.split('.');
+  const places = [...lines, ...answers, ...Object.values(await dumpTables()), ...(await everyKvValue())];
+  for (const text of places)
+    for (const part of [payload, signature, secret, d]) expect(text).not.toContain(part);
+});
+
 test.each<[string, string, Record<string, string>, (body: Answer['body']) => string]>([
   ['Blaxel', '/compat/blaxel/v0/service_accounts', { name: 'blaxel' }, (body) => body.client_secret],
   [

@@ -47,6 +47,14 @@ export function holdsSecret(text: string): boolean {
   return [...text.matchAll(ANY_SECRET)].some(([, found = '']) => parseSecret(found) !== null);
 }
 
+/** Every JWT's header is an object, so that base64url begins it with `eyJ`. */
+const ANY_TOKEN = /eyJ[\w-]{8,}\.[\w-]/;
+
+/** Whether a JWT, or the start of one, stands in a short text that is about to be kept or shown. */
+export function holdsToken(text: string): boolean {
+  return ANY_TOKEN.test(text);
+}
+
 /** Brand, environment and the first four random characters: shown in lists. */
 export function startOf(secret: Secret): string {
   return secret.slice(0, SECRET_START_LENGTH - (SECRET_RANDOM_LENGTH + SECRET_CHECKSUM_LENGTH));

@@ -1,5 +1,5 @@
 import { MAX_USER_AGENT_LENGTH } from './constants.ts';
-import { holdsSecret } from './secret.ts';
+import { holdsSecret, holdsToken } from './secret.ts';
 
 const CONTROL_CHARACTERS = /\p{Cc}+/gu;
 
@@ -9,5 +9,5 @@ const CONTROL_CHARACTERS = /\p{Cc}+/gu;
  */
 export function userAgentOf(text: string): string | null {
   const kept = text.slice(0, MAX_USER_AGENT_LENGTH).toWellFormed().replaceAll(CONTROL_CHARACTERS, ' ');
-  return kept === '' || holdsSecret(text) ? null : kept;
+  return kept === '' || holdsSecret(text) || holdsToken(kept) ? null : kept;
 }

@@ -4,7 +4,7 @@ import { MAX_USER_ID_LENGTH } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import { intersect, scopeFault, type Scope } from '../core/scope.ts';
-import { holdsSecret } from '../core/secret.ts';
+import { holdsSecret, holdsToken } from '../core/secret.ts';
 import { isCompact } from './access_tokens.ts';
 import type { IssuerKeys } from './issuer_keys.ts';
 import type { OidcSettings } from './oidc_settings.ts';
@@ -140,5 +140,6 @@ function memberAt(value: unknown, [first, ...rest]: readonly string[]): unknown 
 
 /** Whether a text of somebody else's making can stand in the audit trail. */
 function isKept(text: string): boolean {
-  return text.length <= MAX_USER_ID_LENGTH && PRINTABLE_ASCII.test(text) && !holdsSecret(text);
+  const isFit = text.length <= MAX_USER_ID_LENGTH && PRINTABLE_ASCII.test(text);
+  return isFit && !holdsSecret(text) && !holdsToken(text);
 }

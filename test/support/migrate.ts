@@ -6,6 +6,7 @@ declare global {
     interface Env {
       TEST_MIGRATIONS: D1Migration[];
       MINTMARK_ROOT_KEY: string;
+      MINTMARK_SIGNING_KEY: string;
     }
   }
 }

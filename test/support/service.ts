@@ -9,14 +9,13 @@ import { conforms } from '../openapi/conforms.ts';
 import { conformsToStandard, isStandard } from '../standards/conforms.ts';
 import { wrapD1, type D1Hooks } from './d1.ts';
 import { wrapKv, type KvHooks } from './kv.ts';
-import { makeSigningKey } from './signing_key.ts';
 
 /** How long the platform lets background work go on. */
 const PLATFORM_LIMIT_MS = 30_000;
 
 export const ROOT_KEY = env.MINTMARK_ROOT_KEY;
 /** As the secret of a deployment holds it. */
-export const SIGNING_KEY = await makeSigningKey();
+export const SIGNING_KEY = env.MINTMARK_SIGNING_KEY;
 
 /** Everything that was asked of D1 and KV. */
 export interface Io {
