@@ -73,8 +73,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'a record is as young as the end of its query': one(
     LOOKUP,
-    'for (const [digest, record] of records) this.#caches.keep(digest, record);',
-    'for (const [digest, record] of records) this.#caches.keep(digest, { ...record, readAt: this.#platform.clock() });',
+    'for (const [handle, record] of records) this.#caches.keep(handle, record);',
+    'for (const [handle, record] of records) this.#caches.keep(handle, { ...record, readAt: this.#platform.clock() });',
     14,
   ),
   'a snapshot is believed without its stamp': one(
@@ -148,8 +148,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'a record is put without what it was read as of': one(
     CACHES,
-    'this.#memory.put(digest, record);\n    if (this.#limits.usableMs > 0',
-    'this.#memory.put(digest, { ...record, asOf: Infinity });\n    if (this.#limits.usableMs > 0',
+    'this.#memory.put(handle, record);\n    if (this.#limits.usableMs > 0',
+    'this.#memory.put(handle, { ...record, asOf: Infinity });\n    if (this.#limits.usableMs > 0',
   ),
   'an isolate does not heed its own changes': one(
     FEED,
@@ -163,7 +163,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'answer !== undefined',
     4,
   ),
-  'expiry is left to the cache': one('core/decide.ts', 'if (isExpired(key.expiresAt, now))', 'if (false)'),
+  'expiry is left to the cache': one('core/decide.ts', 'if (isExpired(endOf(judged), now))', 'if (false)'),
   'maxStaleness does not matter to memory': one(
     CACHES,
     'Math.min(maxAgeMs ?? Infinity, this.#limits.usableMs)',
@@ -213,8 +213,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'a read of KV is waited for without end': one(
     CACHES,
-    'await within(this.#platform, CACHE_PATIENCE_MS, this.#cache.get(digests))',
-    'await this.#cache.get(digests)',
+    'await within(this.#platform, CACHE_PATIENCE_MS, this.#cache.get(handles))',
+    'await this.#cache.get(handles)',
   ),
   'D1 is waited for without end': one(LOOKUP, 'deadline - startedAt', '1_000_000'),
   'a change that takes something away tells no time': one(
@@ -224,7 +224,7 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'an edit of an account overwrites what came between': one(
     'store/guards.ts',
-    "case 'update_account':\n      return { condition: UNCHANGED_ACCOUNT, values: [id, revision] };",
+    "case 'update_account':\n      return { condition: UNCHANGED_ACCOUNT, values: [id, write.row.revision] };",
     "case 'update_account':\n      return null;",
     6,
   ),
