@@ -13,6 +13,7 @@ import {
   revoke,
   root,
   serve,
+  tokenFor,
   verdictIn,
   type Answer,
 } from './protected/service.ts';
@@ -58,6 +59,16 @@ describe('a valid key', () => {
     expect(await askWith('/plain/run', minted.secret)).toEqual(
       refusal('invalid_credential', once(minted.secret)),
     );
+  });
+
+  it('may be a token, which is told by its key and dies with it', async () => {
+    const minted = await mint();
+    const token = await tokenFor(minted.accountId, minted.secret);
+    const answer = await askWith('/plain/run', token);
+    expect(verdictIn(answer)).toMatchObject({ valid: true, keyId: minted.key.id, scopes: ['files:read'] });
+    expect(answer.calls).toEqual(once(token));
+    await revoke(minted);
+    expect(await askWith('/plain/run', token)).toEqual(refusal('invalid_credential', once(token)));
   });
 
   it('of a person is told by the person', async () => {

@@ -9,14 +9,14 @@ import { createTestHarness } from 'wrangler';
 import { apiKey, mintedKey, revokedKey, rotatedKey } from '../../src/contract/api_keys.ts';
 import { problem } from '../../src/contract/problem.ts';
 import { verdict } from '../../src/contract/verdict.ts';
-import { rootOf, strayKey } from './root.ts';
+import { rootOf, strayKey, tokenOf, tokenSecrets } from './root.ts';
 
 const ROOT_KEY = 'rpc-test-root-key-0123456789-abcdefghij';
 
 /** Mintmark, and beside it in the same workerd a Worker that calls it. */
 const harness = createTestHarness({
   workers: [
-    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY } },
+    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY, ...tokenSecrets() } },
     { configPath: 'test/node/caller/wrangler.toml' },
   ],
 });
@@ -74,6 +74,20 @@ describe('the Verifier entrypoint', () => {
     expect(await codes('THEIRS')).toEqual(['NOT_FOUND', 'VALID']);
     expect(await codes('ANY')).toEqual(['VALID', 'VALID']);
     expect(await call('NOBODY', 'verify', { key: mine.secret })).toMatchObject(refusedWith('not_found'));
+  });
+
+  it('takes a token where it takes the key, for as long as the key lives', async () => {
+    const { key, secret } = await mint();
+    const { value: own } = await call('MINE', 'verify', { key: secret });
+    const token = await tokenOf(harness, String(own?.['serviceAccountId']), secret);
+    const { value } = await call('MINE', 'verify', { key: token, scopes: ['files:read'] });
+    expect(verdict.parse(value)).toMatchObject({ valid: true, keyId: key.id, expiresAt: expect.any(String) });
+    expect(
+      await call('ANY', 'verifyMany', [{ key: token, organization: own?.['organizationId'] }]),
+    ).toMatchObject({ value: [{ code: 'VALID' }] });
+    expect(await call('THEIRS', 'verify', { key: token })).toMatchObject({ value: { code: 'NOT_FOUND' } });
+    await root('POST', `/v1/api-keys/${key.id}/revoke`, {});
+    expect(await call('MINE', 'verify', { key: token })).toMatchObject({ value: { code: 'REVOKED' } });
   });
 
   it('over a binding for every organization looks among the keys of the one that is asked for', async () => {

@@ -9,7 +9,7 @@ import type { RefusalCode } from '../../../src/client/refusal.ts';
 import { mintedKey } from '../../../src/contract/api_keys.ts';
 import { verdict, type VerdictResource } from '../../../src/contract/verdict.ts';
 import type { VerifyInput } from '../../../src/rpc/verification.ts';
-import { rootOf } from '../root.ts';
+import { rootOf, tokenOf, tokenSecrets } from '../root.ts';
 import type { Lie } from './liar.ts';
 
 const ROOT_KEY = 'middleware-test-root-key-0123456789-abcdefg';
@@ -21,7 +21,7 @@ const harness = createTestHarness({
     { configPath: `${FOLDER}/wrangler.toml`, secrets: { ROOT_KEY } },
     { configPath: `${FOLDER}/witness.toml` },
     { configPath: `${FOLDER}/liar.toml` },
-    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY } },
+    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY, ...tokenSecrets() } },
   ],
 });
 
@@ -42,6 +42,9 @@ export function serve(): void {
     expect(runs.toSorted()).toEqual(seen.toSorted());
   });
 }
+
+/** A token for an account's key. */
+export const tokenFor = (accountId: string, key: string): Promise<string> => tokenOf(harness, accountId, key);
 
 interface Received {
   readonly status: number;
