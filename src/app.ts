@@ -104,7 +104,7 @@ export function createApp({
     .route('/.well-known', discovery(signingKeys, issuerOf))
     .route('/oauth/token', token(tokens, tokenLifetimeSeconds))
     .route('/oauth/introspect', introspection(verifier, issuer))
-    .route('/oauth/revoke', revocation(callers, surrenders))
+    .route('/oauth/revoke', revocation(callers, surrenders, uses, clock))
     .route('/openapi.json', openapi())
     .route('/docs', docs())
     .route('/v1/whoami', whoami(verifier, clock))

@@ -68,7 +68,7 @@ export function createServices(config: Config, platform: Platform): Services {
   const rootKeys = new RootKeys(config.rootKey, config.previousRootKey);
   const floods = new Floods(async (source) => (await config.floods.limit({ key: source })).success, platform);
   const signingKeys = new SigningKeys(config.signingKey, config.previousSigningKey);
-  const tokens = new AccessTokens(signingKeys, config.issuer);
+  const tokens = new AccessTokens(signingKeys, config.issuer, clock);
   const credentials = new Credentials(rootKeys, tokens, trustedIssuerOf(config.oidc, platform), floods);
 
   const organizationStore = new OrganizationStore(config.db);

@@ -219,7 +219,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         status: 503,
         code: 'unavailable',
         title: 'Not available',
-        detail: 'The database cannot be reached. Nothing was changed; try again.',
+        detail: 'What this depends on cannot be reached. Nothing was changed; try again.',
         headers: RETRY,
       };
     case 'outcome_unknown':

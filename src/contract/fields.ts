@@ -19,6 +19,7 @@ import {
   SERVICE_ACCOUNT_ID_PATTERN,
   type OrganizationId,
   type ServiceAccountId,
+  isReservedPrincipal,
 } from '../core/id.ts';
 import type { Metadata } from '../core/records.ts';
 import { SCOPE_PATTERN, scopeFault } from '../core/scope.ts';
@@ -57,15 +58,10 @@ export const anyUserId = z.string().regex(new RegExp(`^[\\x20-\\x7e]{1,${MAX_USE
 });
 
 export const userId = anyUserId
-  .refine((value) => !isPrincipal(value), {
+  .refine((value) => !isReservedPrincipal(value), {
     error: 'must not be root, system or an id that Mintmark gives',
   })
   .refine((value) => !holdsSecret(value), { error: 'must not contain an API key' });
-
-/** Records name who did what by one word, so a person must not go by another principal's. */
-function isPrincipal(value: string): boolean {
-  return value === 'root' || value === 'system' || /^(?:org|sa|key|evt)_/.test(value);
-}
 
 export const serviceAccountId: z.ZodType<ServiceAccountId, string> = z.custom<ServiceAccountId>(
   (value) => typeof value === 'string' && SERVICE_ACCOUNT_ID_PATTERN.test(value),

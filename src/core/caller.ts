@@ -16,9 +16,23 @@ export interface Principal {
   readonly token: AccessToken | null;
 }
 
+/** Whom a trusted issuer vouches for, as the settings read its claims. */
+export interface Vouched {
+  readonly subject: string;
+  /** Organizations that it may act in, each as the settings name it, by id or slug. */
+  readonly organizations: readonly string[];
+  readonly scopes: readonly Scope[];
+  /** Its `jti`, if it has one that can be kept. */
+  readonly tokenId: string | null;
+  /** Epoch milliseconds, what clocks may differ by included. */
+  readonly expiresAt: number;
+}
+
 /** A principal that was judged on D1's primary, and may change things. */
 export interface Caller extends Omit<Principal, 'actor'> {
   readonly actor: Actor;
+  /** What a trusted issuer says of the caller; null: it is known by what is kept here. */
+  readonly vouched: Vouched | null;
   readonly organization: OrganizationRules;
   readonly origin: Origin;
 }
@@ -28,6 +42,7 @@ export function systemOf(organization: OrganizationRules, requestId: string): Ca
   return {
     ...rootOf(organization.id),
     actor: { type: 'system', id: 'system', credentialId: null },
+    vouched: null,
     organization,
     origin: { requestId, ip: null, userAgent: null },
   };
@@ -44,10 +59,7 @@ export function rootOf(organizationId: OrganizationId): Principal {
 }
 
 /** A person whom a trusted issuer vouches for. */
-export function personOf(
-  organizationId: OrganizationId,
-  { subject, scopes, tokenId }: { subject: string; scopes: readonly Scope[]; tokenId: string | null },
-): Principal {
+export function personOf(organizationId: OrganizationId, { subject, scopes, tokenId }: Vouched): Principal {
   return {
     actor: { type: 'user', id: subject, credentialId: tokenId },
     organizationId,

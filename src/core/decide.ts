@@ -67,6 +67,7 @@ export function decide(
   }
   if (!isNamed(record.organization, question.organizationNamed ?? null)) return { code: 'NOT_FOUND' };
   const { key, account } = record;
+  if (token !== null && token.accountId !== account?.id) return { code: 'NOT_FOUND' };
   const judged = { record, token };
   const isRevoked = key.revokedAt !== null || (token !== null && key.revokedTokens.includes(token.id));
   if (isRevoked) return { code: 'REVOKED', ...judged };

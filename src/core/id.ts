@@ -76,3 +76,8 @@ export function createIdFactory(clock: () => number, random: RandomSource): IdFa
     event: () => `evt_${next()}`,
   };
 }
+
+/** Whether a text names a principal of Mintmark's own. Records name who did what by one word, so a person must not go by one. */
+export function isReservedPrincipal(text: string): boolean {
+  return text === 'root' || text === 'system' || /^(?:org|sa|key|evt)_/.test(text);
+}

@@ -47,8 +47,8 @@ export function holdsSecret(text: string): boolean {
   return [...text.matchAll(ANY_SECRET)].some(([, found = '']) => parseSecret(found) !== null);
 }
 
-/** Every JWT's header is an object, so that base64url begins it with `eyJ`. */
-const ANY_TOKEN = /eyJ[\w-]{8,}\.[\w-]/;
+/** A JWT's header is an object in base64url, which begins with `{` and what JSON takes after that. */
+const ANY_TOKEN = /e[wy][\w-]{10,}\.[\w-]{4}/;
 
 /** Whether a JWT, or the start of one, stands in a short text that is about to be kept or shown. */
 export function holdsToken(text: string): boolean {

@@ -2,7 +2,7 @@ import { compactVerify, decodeProtectedHeader, errors, SignJWT } from 'jose';
 import * as z from 'zod';
 
 import type { AccessToken } from '../core/access_token.ts';
-import { MAX_TOKEN_LENGTH } from '../core/constants.ts';
+import { CLOCK_TOLERANCE_MS, MAX_TOKEN_LENGTH, SECOND_MS } from '../core/constants.ts';
 import { KEY_ID_PATTERN, SERVICE_ACCOUNT_ID_PATTERN } from '../core/id.ts';
 import type { OrganizationId } from '../core/id.ts';
 import { isLocalOrigin } from '../core/issuer.ts';
@@ -14,14 +14,18 @@ const TOKEN_TYPE = 'at+jwt';
 
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
+/** Up to the last time that a date can be. */
+const seconds = z.int().min(0).max(8.64e12);
+
 /** The claims of RFC 9068 §2.2, and whose key it was got with. */
 const claims = z.object({
   iss: z.string(),
   sub: z.templateLiteral(['sa_', z.string()]).refine((id) => SERVICE_ACCOUNT_ID_PATTERN.test(id)),
   client_id: z.string(),
   aud: z.union([z.string().transform((one) => [one]), z.array(z.string())]),
-  iat: z.int(),
-  exp: z.int(),
+  iat: seconds,
+  nbf: seconds.optional(),
+  exp: seconds,
   jti: z.templateLiteral(['key_', z.string(), '.', z.string()]),
   key_id: z.templateLiteral(['key_', z.string()]).refine((id) => KEY_ID_PATTERN.test(id)),
   scope: z.string().default(''),
@@ -32,8 +36,6 @@ interface Holder {
   readonly organizationId: OrganizationId;
   readonly environment: Environment;
 }
-
-const SECOND_MS = 1_000;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
@@ -46,11 +48,13 @@ export function isCompact(text: string): boolean {
 export class AccessTokens {
   readonly #keys: SigningKeys;
   readonly #issuer: string | null;
+  readonly #clock: () => number;
 
   /** `issuer` null: none is configured, and a token is only taken where its issuer was this machine. */
-  constructor(keys: SigningKeys, issuer: string | null) {
+  constructor(keys: SigningKeys, issuer: string | null, clock: () => number) {
     this.#keys = keys;
     this.#issuer = issuer;
+    this.#clock = clock;
   }
 
   /** Signs a token. Throws `Misconfigured` where there is nothing to sign with. */
@@ -83,7 +87,10 @@ export class AccessTokens {
     try {
       const { payload } = await compactVerify(text, key, { algorithms: [SIGNING_ALGORITHM] });
       const parsed = claims.safeParse(JSON.parse(utf8.decode(payload)));
-      return parsed.success && this.#isOurs(parsed.data.iss) ? tokenOf(parsed.data) : null;
+      if (!parsed.success || !this.#isOurs(parsed.data.iss)) return null;
+      const { iat, nbf = iat } = parsed.data;
+      const isEarly = Math.max(iat, nbf) * SECOND_MS > this.#clock() + CLOCK_TOLERANCE_MS;
+      return isEarly ? null : tokenOf(parsed.data);
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof SyntaxError || error instanceof TypeError)
         return null;

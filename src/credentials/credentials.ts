@@ -1,10 +1,11 @@
 import { isForIssuer, type AccessToken } from '../core/access_token.ts';
+import type { Vouched } from '../core/caller.ts';
 import { guessesOf, missesOf, type Floods } from '../core/floods.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, parseSecret, type Digest } from '../core/secret.ts';
 import type { AccessTokens } from './access_tokens.ts';
-import type { TrustedIssuer, Vouched } from './trusted_issuer.ts';
+import type { TrustedIssuer } from './trusted_issuer.ts';
 
 /** What a credential turns out to be before any key is looked up. */
 export type Presented =
@@ -35,22 +36,36 @@ export class Credentials {
    * guesses, but its keys and tokens pass. Asks the trusted issuer for its keys, where they are not known.
    */
   async read(credential: string, address: string | null): Promise<Result<Presented>> {
-    const isKey = parseSecret(credential) !== null;
-    const token = isKey ? null : await this.#tokens.read(credential);
     const asker = missesOf(null, address);
+    if (parseSecret(credential) !== null) {
+      const digest = await digestOf(credential);
+      const isRoot = await this.#isRoot(digest, address);
+      return accept(isRoot ? { kind: 'root' } : { kind: 'key', digest, asker });
+    }
+    const token = await this.#tokens.read(credential);
     if (token !== null)
       return isForIssuer(token)
         ? accept({ kind: 'token', token, asker })
         : refuse({ kind: 'invalid_credential', reason: 'a token for somebody else' });
-    const vouched = isKey ? null : ((await this.#issuer?.read(credential)) ?? null);
-    if (vouched !== null) return vouched.ok ? accept({ kind: 'vouched', vouched: vouched.value }) : vouched;
-    const guesses = guessesOf(address);
-    const isPaused = this.#floods.isPaused(guesses);
-    if (!isKey && isPaused) return refuse({ kind: 'rate_limited' });
-    const digest = await digestOf(credential);
-    if (!isPaused && (await this.#rootKeys.match(digest))) return accept({ kind: 'root' });
-    if (isKey) return accept({ kind: 'key', digest, asker });
-    this.#floods.note(guesses);
-    return refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
+    const isPaused = this.#floods.isPaused(guessesOf(address));
+    const vouched = (await this.#issuer?.read(credential, !isPaused)) ?? null;
+    if (vouched?.ok === true) return accept({ kind: 'vouched', vouched: vouched.value });
+    if (isPaused) return refuse({ kind: 'rate_limited' });
+    if (vouched === null && (await this.#isRoot(await digestOf(credential), address)))
+      return accept({ kind: 'root' });
+    this.#floods.note(guessesOf(address));
+    return vouched ?? refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
+  }
+
+  /** Whether it is the root key; nothing else is looked at. What is not counts as a guess at it. */
+  async isRoot(credential: string, address: string | null): Promise<boolean> {
+    const isRoot = await this.#isRoot(await digestOf(credential), address);
+    if (!isRoot && parseSecret(credential) === null) this.#floods.note(guessesOf(address));
+    return isRoot;
+  }
+
+  /** Who guesses too often is not told. */
+  async #isRoot(digest: Digest, address: string | null): Promise<boolean> {
+    return !this.#floods.isPaused(guessesOf(address)) && (await this.#rootKeys.match(digest));
   }
 }

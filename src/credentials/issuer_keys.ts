@@ -15,12 +15,13 @@ import type { Platform } from '../core/platform.ts';
 import { readBounded } from '../core/read_bounded.ts';
 import { within } from '../core/within.ts';
 
-/** RFC 7517 §5. Secret keys have no place in what is public. */
+/** RFC 7517 §5: members that are not understood are passed over. Secret keys have no place in what is public. */
 const keySet = z.object({
   keys: z
-    .array(z.looseObject({ kty: z.string() }))
-    .transform((keys) => keys.filter(({ kty }) => kty !== 'oct')),
+    .array(z.unknown())
+    .transform((keys) => keys.map((key) => publicKey.safeParse(key).data).filter((key) => key !== undefined)),
 });
+const publicKey = z.looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']) });
 
 /** OpenID Connect Discovery 1.0 §4.3: what it says of its issuer must be what it was asked for. */
 const configuration = (issuer: string) => z.object({ issuer: z.literal(issuer), jwks_uri: z.string() });
@@ -47,9 +48,10 @@ export class IssuerKeys {
 
   /**
    * The key that a header names; null: the issuer has none such. What is not known may be new, and the issuer is asked, though not
-   * for every token that says so. Throws `Unavailable` where the issuer must be asked and does not answer.
+   * for every token that says so, nor where it must not be (`mayAsk`). Throws `Unavailable` where the issuer must be asked and does not answer.
    */
-  async find(header: JWTHeaderParameters): Promise<CryptoKey | null> {
+  async find(header: JWTHeaderParameters, mayAsk: boolean): Promise<CryptoKey | null> {
+    if (!mayAsk) return this.#known === undefined ? null : keyIn(this.#known, header);
     const known = await this.#fresh();
     const found = await keyIn(known, header);
     if (found !== null || this.#platform.clock() - known.readAt < ISSUER_KEYS_COOLDOWN_MS) return found;

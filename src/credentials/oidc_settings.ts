@@ -28,7 +28,7 @@ export interface OidcSettings {
   readonly clockToleranceSeconds: number;
 }
 
-/** Said in place of a claim's name: every token has all that any has. */
+/** Said in place of a claim's name: every token has all that any has. Outright, so that no slip opens so much. */
 const EVERYBODY = '*';
 
 const text = z.string().transform((value) => value.trim());
@@ -57,37 +57,42 @@ const byValue = z
 const HEADER_RULE = 'must be the name of a header that carries nothing else';
 const TOLERANCE_RULE = `must be a whole number from 0 to ${LARGEST_CLOCK_TOLERANCE_SECONDS}`;
 
-const variables = z.object({
-  OIDC_ISSUER: url,
-  OIDC_AUDIENCE: list.refine((audience) => audience.length > 0, { error: 'is required beside OIDC_ISSUER' }),
-  OIDC_JWKS_URL: url.optional(),
-  OIDC_HEADER: text
-    .refine((name) => /^[A-Za-z0-9-]{1,64}$/.test(name) && !TAKEN.has(name.toLowerCase()), {
-      error: HEADER_RULE,
-    })
-    .optional(),
-  OIDC_SUBJECT_CLAIM: text.default('sub'),
-  OIDC_ORGANIZATIONS: list.refine((names) => names.length > 0, { error: 'is required beside OIDC_ISSUER' }),
-  OIDC_ORGANIZATION_CLAIM: text.optional(),
-  OIDC_SCOPES: list.pipe(someScopes),
-  OIDC_SCOPES_CLAIM: text,
-  OIDC_SCOPES_BY_VALUE: byValue.optional(),
-  OIDC_CLOCK_TOLERANCE_SECONDS: z
-    .union([z.string().regex(/^[0-9]{1,3}$/), z.int()], { error: TOLERANCE_RULE })
-    .transform(Number)
-    .refine((value) => value >= 0 && value <= LARGEST_CLOCK_TOLERANCE_SECONDS, { error: TOLERANCE_RULE })
-    .default(DEFAULT_CLOCK_TOLERANCE_SECONDS),
-});
-
 /** Headers that a credential comes in already, or that mean something else. */
-const TAKEN: ReadonlySet<string> = new Set([
-  'authorization',
-  'x-api-key',
-  'cookie',
-  'host',
-  'x-request-id',
-  'mintmark-organization',
-]);
+const TAKEN =
+  /^(?:authorization|x-api-key|cookie|host|origin|user-agent|x-request-id|x-org-id|(?:mintmark|x-blaxel|blaxel|content|accept|sec|transfer|proxy)-.*|cf-(?:connecting-ip|ray|visitor).*|accept|upgrade|connection|te|range|if-.*)$/i;
+
+const variables = z
+  .strictObject({
+    OIDC_ISSUER: url,
+    OIDC_AUDIENCE: list.refine((audience) => audience.length > 0, {
+      error: 'is required beside OIDC_ISSUER',
+    }),
+    OIDC_JWKS_URL: url.optional(),
+    OIDC_HEADER: text
+      .refine((name) => /^[A-Za-z0-9-]{1,64}$/.test(name) && !TAKEN.test(name), {
+        error: HEADER_RULE,
+      })
+      .optional(),
+    OIDC_SUBJECT_CLAIM: text.default('sub'),
+    OIDC_ORGANIZATIONS: list.refine((names) => names.length > 0, { error: 'is required beside OIDC_ISSUER' }),
+    OIDC_ORGANIZATION_CLAIM: text.optional(),
+    OIDC_SCOPES: list.pipe(someScopes),
+    OIDC_SCOPES_CLAIM: text,
+    OIDC_SCOPES_BY_VALUE: byValue.optional(),
+    OIDC_CLOCK_TOLERANCE_SECONDS: z
+      .union([z.string().regex(/^[0-9]{1,3}$/), z.int()], { error: TOLERANCE_RULE })
+      .transform(Number)
+      .refine((value) => value >= 0 && value <= LARGEST_CLOCK_TOLERANCE_SECONDS, { error: TOLERANCE_RULE })
+      .default(DEFAULT_CLOCK_TOLERANCE_SECONDS),
+  })
+  .refine(
+    ({ OIDC_ORGANIZATIONS: names, OIDC_ORGANIZATION_CLAIM: claim }) =>
+      names.length < 2 || claim !== undefined,
+    {
+      path: ['OIDC_ORGANIZATION_CLAIM'],
+      error: `is required where there are several OIDC_ORGANIZATIONS: the claim that tells which, or ${EVERYBODY} for all`,
+    },
+  );
 
 /** The settings of a trusted issuer: null where none is named, or what is wrong with them. */
 export function readOidcSettings(
@@ -103,9 +108,17 @@ export function readOidcSettings(
     return { faults: [{ path: 'OIDC_ISSUER', message: `is required beside ${first}` }] };
   const { data, error } = variables.safeParse(given);
   if (data === undefined) {
-    return { faults: error.issues.map(({ path, message }) => ({ path: String(path[0]), message })) };
+    const unknown = error.issues.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys : []));
+    return {
+      faults: [
+        ...unknown.map((path) => ({ path, message: 'is not a known setting' })),
+        ...error.issues
+          .filter(({ code }) => code !== 'unrecognized_keys')
+          .map(({ path, message }) => ({ path: String(path[0]), message })),
+      ],
+    };
   }
-  const { OIDC_SCOPES_CLAIM: scopesClaim } = data;
+  const { OIDC_SCOPES_CLAIM: scopesClaim, OIDC_ORGANIZATION_CLAIM: organizationClaim } = data;
   return {
     oidc: {
       issuer: data.OIDC_ISSUER,
@@ -114,7 +127,7 @@ export function readOidcSettings(
       header: data.OIDC_HEADER ?? null,
       subjectClaim: data.OIDC_SUBJECT_CLAIM,
       organizations: data.OIDC_ORGANIZATIONS,
-      organizationClaim: data.OIDC_ORGANIZATION_CLAIM ?? null,
+      organizationClaim: organizationClaim === EVERYBODY ? null : (organizationClaim ?? null),
       scopes: data.OIDC_SCOPES,
       scopesClaim: scopesClaim === EVERYBODY ? null : scopesClaim,
       scopesByValue: data.OIDC_SCOPES_BY_VALUE ?? null,

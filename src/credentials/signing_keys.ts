@@ -58,7 +58,8 @@ export class SigningKeys {
     if (known !== undefined) return known;
     const jwk = (await this.published()).find((each) => each.kid === kid);
     if (jwk === undefined) return null;
-    const key = await imported(jwk, 'MINTMARK_SIGNING_KEY');
+    const setting = jwk.x === this.#private?.x ? 'MINTMARK_SIGNING_KEY' : 'MINTMARK_SIGNING_KEY_PREVIOUS';
+    const key = await imported(jwk, setting);
     this.#verifying.set(kid, key);
     return key;
   }

@@ -1,6 +1,9 @@
 import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 
-import { MAX_USER_ID_LENGTH } from '../core/constants.ts';
+import type { Vouched } from '../core/caller.ts';
+import { MAX_USER_ID_LENGTH, SECOND_MS } from '../core/constants.ts';
+import { Unavailable } from '../core/faults.ts';
+import { isReservedPrincipal } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import { intersect, scopeFault, type Scope } from '../core/scope.ts';
@@ -28,16 +31,6 @@ const TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt', 'application/at+jwt
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
 
-/** Whom a trusted issuer vouches for, as the settings read its claims. */
-export interface Vouched {
-  readonly subject: string;
-  /** Organizations that it may act in, each as the settings name it, by id or slug. */
-  readonly organizations: readonly string[];
-  readonly scopes: readonly Scope[];
-  /** Its `jti`, if it has one that can be kept. */
-  readonly tokenId: string | null;
-}
-
 /** Reads JWTs of the one issuer that is trusted beside Mintmark itself (OpenID Connect Core 1.0, RFC 9068). */
 export class TrustedIssuer {
   readonly #settings: OidcSettings;
@@ -50,14 +43,17 @@ export class TrustedIssuer {
     this.#clock = clock;
   }
 
-  /** Null: it is not said to be of this issuer. Throws `Unavailable` where the issuer's keys can't be had. */
-  async read(text: string): Promise<Result<Vouched> | null> {
+  /**
+   * Null: it is not said to be of this issuer. `mayAsk`: whether the issuer may be asked for keys that are not known. Throws
+   * `Unavailable` where they can't be had.
+   */
+  async read(text: string, mayAsk: boolean): Promise<Result<Vouched> | null> {
     const { issuer, audience, clockToleranceSeconds } = this.#settings;
     if (!isCompact(text) || issuerIn(text) !== issuer) return null;
     try {
       const { payload, protectedHeader } = await jwtVerify(
         text,
-        async (header) => (await this.#keys.find(header)) ?? unknownKey(),
+        async (header) => (await this.#keys.find(header, mayAsk)) ?? unknownKey(),
         {
           issuer,
           audience: [...audience],
@@ -67,14 +63,17 @@ export class TrustedIssuer {
           currentDate: new Date(this.#clock()),
         },
       );
-      const { typ = 'jwt' } = protectedHeader;
-      return TYPES.has(typ.toLowerCase())
+      const typ: unknown = protectedHeader.typ ?? 'JWT';
+      return typeof typ === 'string' && TYPES.has(typ.toLowerCase())
         ? vouched(payload, this.#settings)
         : refuse({ kind: 'invalid_credential', reason: 'a token of another type' });
     } catch (error) {
-      if (error instanceof errors.JOSEError)
-        return refuse({ kind: 'invalid_credential', reason: error.code });
-      throw error;
+      if (error instanceof Unavailable) throw error;
+      // A key of the issuer's that can't be used throws whatever it likes, and a client chooses which key is tried.
+      return refuse({
+        kind: 'invalid_credential',
+        reason: error instanceof errors.JOSEError ? error.code : String(error),
+      });
     }
   }
 }
@@ -94,19 +93,20 @@ function issuerIn(text: string): unknown {
 
 /** What the settings make of verified claims. */
 function vouched(payload: JWTPayload, settings: OidcSettings): Result<Vouched> {
-  const { subjectClaim, organizations: allowed, organizationClaim } = settings;
+  const { subjectClaim, organizations: allowed, organizationClaim, clockToleranceSeconds } = settings;
   const [subject] = valuesOf(payload, subjectClaim);
-  if (subject === undefined || !isKept(subject))
+  if (subject === undefined || !isKept(subject) || isReservedPrincipal(subject))
     return refuse({ kind: 'invalid_credential', reason: `no usable claim ${subjectClaim}` });
   const organizations =
     organizationClaim === null
       ? allowed
-      : valuesOf(payload, organizationClaim).filter((value) => allowed.includes(value));
+      : allowed.filter((name) => valuesOf(payload, organizationClaim).includes(name));
   if (organizations.length === 0)
     return refuse({ kind: 'invalid_credential', reason: 'of no organization that is trusted to it' });
-  const { jti } = payload;
+  const { jti, exp = 0 } = payload;
+  const expiresAt = (exp + clockToleranceSeconds) * SECOND_MS;
   const tokenId = typeof jti === 'string' && isKept(jti) ? jti : null;
-  return accept({ subject, organizations, scopes: scopesOf(payload, settings), tokenId });
+  return accept({ subject, organizations, scopes: scopesOf(payload, settings), tokenId, expiresAt });
 }
 
 /** What it claims, and no more than the ceiling. */

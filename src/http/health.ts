@@ -40,10 +40,7 @@ export function health(probes: Probes, rootKeys: RootKeys, credentials: Credenti
       const { database, cache } = latest;
       const isReady = database === 'ok' && cache === 'ok';
       const credential = readCredential(c);
-      const presented = credential.ok
-        ? await credentials.read(credential.value, c.get('origin').ip)
-        : credential;
-      const isRoot = presented.ok && presented.value.kind === 'root';
+      const isRoot = credential.ok && (await credentials.isRoot(credential.value, c.get('origin').ip));
       return c.json(
         {
           status: isReady ? 'ok' : 'unavailable',

@@ -1,6 +1,6 @@
 import type { AccessToken } from '../core/access_token.ts';
 import type { Origin } from '../core/audit.ts';
-import { holderOf, personOf, rootOf, type Caller } from '../core/caller.ts';
+import { holderOf, personOf, rootOf, type Caller, type Vouched } from '../core/caller.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import type { Floods } from '../core/floods.ts';
 import type { Handle } from '../core/handle.ts';
@@ -10,7 +10,6 @@ import { isNamed, type KeyRecord } from '../core/records.ts';
 import { accept, ORGANIZATION_NEEDED, refuse, type Result } from '../core/refusal.ts';
 import type { Scope } from '../core/scope.ts';
 import type { Credentials } from '../credentials/credentials.ts';
-import type { Vouched } from '../credentials/trusted_issuer.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 
@@ -57,7 +56,8 @@ export class Callers {
     const { asker } = presented;
     const token = presented.kind === 'token' ? presented.token : null;
     const handle = presented.kind === 'token' ? presented.token.keyId : presented.digest;
-    if (this.#floods.isPaused(asker) && !(await this.#isKnown(handle)))
+    // A token's signature says that its key is there.
+    if (token === null && this.#floods.isPaused(asker) && !(await this.#isKnown(handle)))
       return refuse({ kind: 'rate_limited' });
     const record = await this.#keys.record(handle, this.#platform.clock());
     if (record === null) this.#floods.note(asker);
@@ -85,6 +85,7 @@ export class Callers {
           organizationId: found.id,
           credential: null,
           token: null,
+          vouched: null,
           organization: found,
           origin,
         });
@@ -92,7 +93,8 @@ export class Callers {
 
   /** The same caller as it stands now, or why it may no longer call. */
   async refresh(caller: Caller): Promise<Result<Caller>> {
-    const { credential, token, origin } = caller;
+    const { credential, token, vouched, origin } = caller;
+    if (vouched !== null) return this.#person(vouched, [caller.organization.id], origin);
     if (credential !== null) {
       return this.#holder(await this.#keys.record(credential.key.id, this.#platform.clock()), token, origin);
     }
@@ -106,25 +108,32 @@ export class Callers {
     const [first = DEFAULT_ORGANIZATION_ID] = named;
     const organization = await this.#organizations.find(first);
     return organization !== null && named.every((name) => isNamed(organization, name))
-      ? accept({ ...rootOf(organization.id), organization, origin })
+      ? accept({ ...rootOf(organization.id), vouched: null, organization, origin })
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 
   /** In the organization that is named, if it is one of the person's; else in the person's, if there is one alone. */
   async #person(vouched: Vouched, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+    if (vouched.expiresAt <= this.#platform.clock())
+      return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
     const [own, another] = vouched.organizations;
     const [first = another === undefined ? own : undefined] = named;
     if (first === undefined) return refuse(ORGANIZATION_NEEDED);
     const organization = await this.#organizations.find(first);
     const isNamedBy = (name: string): boolean => organization !== null && isNamed(organization, name);
     return organization !== null && vouched.organizations.some(isNamedBy) && named.every(isNamedBy)
-      ? accept({ ...personOf(organization.id, vouched), organization, origin })
+      ? accept({ ...personOf(organization.id, vouched), vouched, organization, origin })
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 
   #holder(record: KeyRecord | null, token: AccessToken | null, origin: Origin): Result<Caller> {
     const decision = decide(record, LIVE, this.#platform.clock(), token);
     if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
-    return accept({ ...holderOf(decision), organization: decision.record.organization, origin });
+    return accept({
+      ...holderOf(decision),
+      vouched: null,
+      organization: decision.record.organization,
+      origin,
+    });
   }
 }

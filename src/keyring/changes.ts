@@ -108,6 +108,9 @@ export class Changes {
       const denied = forbidden(current, needed);
       if (denied !== null) return refuse(denied);
       const now = this.#platform.clock();
+      // No row that the batch could ask ends with a person's token, and the body may have been long on its way.
+      if ((current.vouched?.expiresAt ?? Infinity) <= now)
+        return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
       const judged = await judge(current, now);
       if (judged.kind === 'refusal') return refuse(judged.refusal);
       if (judged.kind === 'unchanged') {

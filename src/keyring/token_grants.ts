@@ -6,6 +6,7 @@ import {
   MAX_RESOURCES,
   MAX_SCOPES,
   MAX_TOKEN_LENGTH,
+  SECOND_MS,
   TOKEN_RANDOM_LENGTH,
 } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
@@ -35,8 +36,6 @@ export interface GrantFault {
   readonly error: 'invalid_client' | 'invalid_scope' | 'invalid_target';
   readonly description: string;
 }
-
-const SECOND_MS = 1_000;
 
 /** Gives tokens for keys (RFC 6749 §4.4): worth what the key is worth, for a while, to who is not to have the key. */
 export class TokenGrants {
@@ -72,7 +71,7 @@ export class TokenGrants {
     const grantable = isForOthers ? held.filter((scope) => !isManagementScope(scope)) : held;
     const scopes = [...new Set(asked ?? grantable)];
     const missing = uncovered(grantable, scopes);
-    if (missing.length > 0 || scopes.length > MAX_SCOPES)
+    if (missing.length > 0 || (asked !== null && scopes.length > MAX_SCOPES))
       return { error: 'invalid_scope', description: scopeFault(missing, isForOthers) };
 
     const now = this.#platform.clock();
@@ -119,9 +118,12 @@ function targetFault(resources: readonly string[]): string | null {
     : `resource must be an absolute URI of at most ${MAX_RESOURCE_LENGTH} characters, without a fragment`;
 }
 
+/** What a URL parser would forgive is no URI. */
+const URI_WITHOUT_FRAGMENT = /^[\x21\x22\x24-\x7e]+$/;
+
 /** RFC 8707 §2. */
 function isResource(text: string): boolean {
-  return text.length <= MAX_RESOURCE_LENGTH && URL.canParse(text) && !text.includes('#');
+  return text.length <= MAX_RESOURCE_LENGTH && URI_WITHOUT_FRAGMENT.test(text) && URL.canParse(text);
 }
 
 function scopeFault(missing: readonly Scope[], isForOthers: boolean): string {

@@ -81,7 +81,8 @@ const SECURITY_SCHEMES = {
   bearer: {
     type: 'http',
     scheme: 'bearer',
-    description: 'The root key or an API key, as `Authorization: Bearer …`. Send exactly one credential.',
+    description:
+      'The root key, an API key or a token, as `Authorization: Bearer …`. Send exactly one credential.',
   },
   basic: {
     type: 'http',
@@ -335,8 +336,13 @@ function pathOperation(operation: Operation): PathOperation {
 
 const INTRODUCTION = `API keys for your applications: minted here, verified at the edge, revoked within a bound.
 
-A call carries exactly one credential: the root key or a key minted here, as \`Authorization: Bearer\`, as the user name of
+A call carries exactly one credential: the root key, a key minted here, or a token: one that was got for such a key, or one of
+the issuer that the deployment trusts. It comes as \`Authorization: Bearer\`, as the user name of
 \`Authorization: Basic\`, or as \`X-API-Key\`. Never in a query string.
+
+What follows a standard of its own is not repeated here: OAuth 2.0 at \`/oauth/token\`, \`/oauth/introspect\` and \`/oauth/revoke\`, which
+\`/.well-known/oauth-authorization-server\` (RFC 8414) describes, the keys at \`/.well-known/jwks.json\`, and for proxies
+\`/v1/forward-auth/{organization}/{scopes}\`.
 
 What is refused is answered with \`application/problem+json\` (RFC 9457) and a stable \`code\`. A path that is not here is 404
 \`not_found\`; a method that a path does not have is 405 \`method_not_allowed\`, with \`Allow\`.`;

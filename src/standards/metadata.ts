@@ -3,7 +3,6 @@ import { Hono } from 'hono';
 import { MANAGEMENT_SCOPES } from '../core/scope.ts';
 import type { SigningKeys } from '../credentials/signing_keys.ts';
 import type { AppEnv } from '../http/env.ts';
-import { noQuery } from '../http/input.ts';
 import type { IssuerOf } from './issuer.ts';
 
 const CLIENT_AUTHENTICATION = ['client_secret_basic', 'client_secret_post'];
@@ -11,11 +10,11 @@ const CLIENT_AUTHENTICATION = ['client_secret_basic', 'client_secret_post'];
 /** What an OAuth client, and whoever verifies tokens offline, finds out by itself. */
 export function discovery(signingKeys: SigningKeys, issuerOf: IssuerOf) {
   return new Hono<AppEnv>()
-    .get('/jwks.json', noQuery, async (c) => {
+    .get('/jwks.json', async (c) => {
       c.header('Content-Type', 'application/jwk-set+json');
       return c.body(JSON.stringify({ keys: await signingKeys.published() }));
     })
-    .get('/oauth-authorization-server', noQuery, (c) => {
+    .get('/oauth-authorization-server', (c) => {
       const issuer = issuerOf(c.req.url);
       // RFC 8414 §2, RFC 9068 §4.
       return c.json({

@@ -22,10 +22,17 @@ const BASIC = /^Basic +([A-Za-z0-9+/]*={0,2}) *$/i;
 
 const BAD: Refusal = { kind: 'invalid_credential', reason: 'MALFORMED' };
 
-/** `client_id` and `client_secret`: by `Authorization: Basic`, each form-encoded, or in the form. Not in both. */
-export function readClientCredentials(headers: Headers, form: Form): Result<ClientCredentials> {
+/** `client_id` and `client_secret`: by `Authorization: Basic`, each form-encoded, or in the form. Not in both, nor beside another credential. */
+export function readClientCredentials<Env extends AppEnv>(
+  c: Context<Env>,
+  form: Form,
+): Result<ClientCredentials> {
+  const { headers } = c.req.raw;
   const authorization = headers.get('Authorization');
   const [clientId, secret] = [form.get('client_id'), form.get('client_secret')];
+  const others = ['X-API-Key', ...Object.keys(c.get('moreCarriers'))];
+  const isThere = authorization !== null || secret !== undefined;
+  if (isThere && others.some((name) => headers.has(name))) return refuse({ kind: 'multiple_credentials' });
   if (authorization === null) {
     if (clientId === undefined || secret === undefined) return refuse({ kind: 'missing_credential' });
     return isVisibleAscii(secret) ? accept({ clientId, secret }) : refuse(BAD);
@@ -36,15 +43,12 @@ export function readClientCredentials(headers: Headers, form: Form): Result<Clie
   return clientId === undefined || clientId === client.clientId ? accept(client) : refuse(BAD);
 }
 
-/** The same or, as at every other call, a key or a token by itself. */
+/** The same or, as at every other call, a key or a token by itself; as Basic it is the user name, and the password is empty. */
 export function readClient(c: Context<AppEnv>, form: Form): Result<PresentedClient> {
-  const { headers } = c.req.raw;
-  const isForm = form.get('client_secret') !== undefined;
-  const isBasic = /^basic /i.test(headers.get('Authorization') ?? '');
-  if (isForm || isBasic) {
-    const others = ['X-API-Key', ...Object.keys(c.get('moreCarriers'))];
-    if (others.some((name) => headers.has(name))) return refuse({ kind: 'multiple_credentials' });
-    const client = readClientCredentials(headers, form);
+  const authorization = c.req.header('Authorization') ?? '';
+  const isBare = basicClient(authorization)?.secret === '';
+  if (form.get('client_secret') !== undefined || (/^basic /i.test(authorization) && !isBare)) {
+    const client = readClientCredentials(c, form);
     if (!client.ok) return client;
     return accept({ credential: client.value.secret, clientId: client.value.clientId });
   }
@@ -59,7 +63,8 @@ function basicClient(authorization: string): ClientCredentials | null {
     const text = atob(encoded);
     const colon = text.indexOf(':');
     const [clientId = '', secret = ''] = [text.slice(0, colon), text.slice(colon + 1)].map(decoded);
-    return colon > 0 && isVisibleAscii(clientId) && isVisibleAscii(secret) ? { clientId, secret } : null;
+    const isGood = isVisibleAscii(clientId) && (secret === '' || isVisibleAscii(secret));
+    return colon > 0 && isGood ? { clientId, secret } : null;
   } catch {
     return null;
   }

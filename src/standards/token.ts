@@ -50,7 +50,7 @@ export async function grantToken<Env extends AppEnv>(
   await grants.ready();
   const grantType = form.get('grant_type');
   if (grantType === undefined) return { error: 'invalid_request', description: 'grant_type is required' };
-  const client = readClientCredentials(c.req.raw.headers, form);
+  const client = readClientCredentials(c, form);
   if (!client.ok) return withoutClient(c, client.refusal);
   if (grantType !== 'client_credentials')
     return { error: 'unsupported_grant_type', description: 'grant_type must be client_credentials' };

@@ -1,3 +1,4 @@
+import { MAX_REVOKED_TOKENS } from '../core/constants.ts';
 import type { KeyRecord } from '../core/records.ts';
 import type { Mutation, Write } from './mutation.ts';
 
@@ -77,8 +78,9 @@ function guardOf(write: Write): Guard | null {
         : { condition: `${KEY_OF_LIVING_ACCOUNT} AND k.revoked_at IS NULL`, values: [id] };
     case 'revoke_token':
       return {
-        condition: 'api_keys WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)',
-        values: [id, write.row.revokedToken],
+        condition: `api_keys WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?2)
+          AND (SELECT count(*) FROM revoked_tokens WHERE key_id = ?1) < ?3`,
+        values: [id, write.row.revokedToken, MAX_REVOKED_TOKENS],
       };
     case 'delete_key':
       // A deletion that ends a key says so in its event, which must stay true when a revocation comes between.

@@ -1,5 +1,5 @@
 import { CACHE_PATIENCE_MS } from '../core/constants.ts';
-import type { Handle } from '../core/handle.ts';
+import { isKeyId, type Handle } from '../core/handle.ts';
 import type { Knowledge, Position } from '../core/knowledge.ts';
 import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
@@ -78,6 +78,8 @@ export class Caches {
     const ageMs = this.#feed.ageMsOf(record);
     if (ageMs > usableMs + graceMs) return null;
     const source = record === cached.get(wanted.handle) ? 'kv' : 'memory';
+    // Who knows of no change trusts KV as it is, where each change of a key is put under its digest, and not under its id.
+    if (source === 'kv' && isKeyId(wanted.handle) && !this.#knowledge.covers(record)) return null;
     return { record, source, ageMs, isDegraded: ageMs > usableMs };
   }
 

@@ -1,6 +1,7 @@
 import { DATABASE_PATIENCE_MS, MAX_LOOKUP_ATTEMPTS } from '../core/constants.ts';
 import { Unavailable } from '../core/faults.ts';
 import type { Floods } from '../core/floods.ts';
+import { isKeyId } from '../core/handle.ts';
 import type { Knowledge } from '../core/knowledge.ts';
 import type { Platform } from '../core/platform.ts';
 import type { KeyRecord } from '../core/records.ts';
@@ -147,6 +148,8 @@ export class Lookup {
 
   /** Whether D1 is not asked on behalf of this one. Keys that a cache knows pass. */
   #isRefused(wanted: Wanted): boolean {
+    // A token's signature says that its key is there.
+    if (isKeyId(wanted.handle)) return false;
     return this.#floods.isPaused(wanted.asker) && !this.#caches.remembers(wanted);
   }
 }

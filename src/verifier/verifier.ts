@@ -1,5 +1,5 @@
 import { isForIssuer, type AccessToken } from '../core/access_token.ts';
-import { holderOf, personOf, rootOf, type Principal } from '../core/caller.ts';
+import { holderOf, personOf, rootOf, type Principal, type Vouched } from '../core/caller.ts';
 import { decide, LIVE, type Question } from '../core/decide.ts';
 import { missesOf } from '../core/floods.ts';
 import { ANY_ORGANIZATION, DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
@@ -10,7 +10,6 @@ import { digestOf, parseSecret } from '../core/secret.ts';
 import type { Verdict } from '../core/verdict.ts';
 import type { AccessTokens } from '../credentials/access_tokens.ts';
 import type { Credentials } from '../credentials/credentials.ts';
-import type { Vouched } from '../credentials/trusted_issuer.ts';
 import type { Caches } from './caches.ts';
 import type { Answer, Lookup } from './lookup.ts';
 import type { OrganizationNames } from './organization_names.ts';

@@ -332,7 +332,7 @@ describe('the vectors and the schemas', () => {
 });
 
 /** What says that it will pass. */
-const UNAVAILABLE = 'The database cannot be reached. Nothing was changed; try again.';
+const UNAVAILABLE = 'What this depends on cannot be reached. Nothing was changed; try again.';
 
 describe('an answer that no client could rely on is refused', () => {
   const KEYS = '/compat/kosli/api/v2/service-accounts/default/ci-bot/api-keys';

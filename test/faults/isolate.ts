@@ -6,6 +6,7 @@ import type { Oracle } from './oracle.ts';
 import type { Production } from './production.ts';
 import { Random } from './random.ts';
 import type { SqliteD1 } from './sqlite_d1.ts';
+import { SIGNING_KEY } from './tokens.ts';
 import type { Climate } from './weather.ts';
 import type { World } from './world.ts';
 
@@ -81,7 +82,8 @@ export class Isolate {
       log: () => undefined,
     };
     const floods: RateLimit = { limit: async () => ({ success: true }) };
-    const variables = { MINTMARK_ROOT_KEY: ROOT_KEY, ...shared.climate.settings };
+    const secrets = { MINTMARK_ROOT_KEY: ROOT_KEY, MINTMARK_SIGNING_KEY: SIGNING_KEY };
+    const variables = { ...secrets, ...shared.climate.settings };
     const read = production.readConfig({ DB: db, CACHE: kv, FLOODS: floods, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
     this.services = production.createServices(read.config, platform);
@@ -97,7 +99,7 @@ export class Isolate {
       isCutOff: () => world.now < (cutOffUntil.get(this.place) ?? -Infinity),
       onExecuted: (sql) => oracle.onExecuted(sql),
       onAnswered: (sql, startedAt) => {
-        if (sql.some((text) => text.includes('k.digest IN'))) this.d1AnsweredAt = world.now;
+        if (sql.some((text) => /k\.(?:digest|id) IN/.test(text))) this.d1AnsweredAt = world.now;
         // No verification waits for it any longer.
         if (world.now - startedAt >= PATIENCE_MS) return;
         if (startedAt > oracle.renewedAt && sql.some((text) => text.includes('generation'))) {

@@ -163,6 +163,11 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
     'answer !== undefined',
     4,
   ),
+  'what is cached by the id of a key outlives its changes': one(
+    CACHES,
+    'if (record === undefined || !isOf(record, wanted) || !this.#knowledge.covers(record)) return null;',
+    "if (record === undefined || !isOf(record, wanted) || (!wanted.handle.startsWith('key_') && !this.#knowledge.covers(record))) return null;",
+  ),
   'expiry is left to the cache': one('core/decide.ts', 'if (isExpired(endOf(judged), now))', 'if (false)'),
   'maxStaleness does not matter to memory': one(
     CACHES,

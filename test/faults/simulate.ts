@@ -5,8 +5,9 @@ import * as fc from 'fast-check';
 
 import { MUTANTS } from './mutants.ts';
 import { loadProduction } from './production.ts';
-import { makeDigestsSynchronous, Simulator } from './simulation.ts';
+import { Simulator } from './simulation.ts';
 import { histories } from './steps.ts';
+import { makeCryptoSynchronous } from './synchronous_crypto.ts';
 
 const USAGE = `npm run simulate -- [--histories 10000] [--seed N] [--path P] [--mutant NAME [--shrink]]
 --seed and --path repeat what a failure printed. --mutant breaks a rule of the production code first, to see that it is
@@ -36,7 +37,7 @@ if (mutant === undefined) {
   process.exit(2);
 }
 
-makeDigestsSynchronous();
+makeCryptoSynchronous();
 const seed = values.seed === undefined ? mutant.seed : Number(values.seed);
 const simulator = new Simulator(await loadProduction(mutant.patches));
 const startedAt = performance.now();

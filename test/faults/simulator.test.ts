@@ -6,10 +6,13 @@ import { simulate } from './process.ts';
 /** Two processes share the histories, as a machine that runs the tests has two cores at least. */
 const SEEDS = ['1', '2'];
 const HISTORIES = 10_000;
+/** A share takes a minute or two. */
+const TIMEOUT_MS = 480_000;
 
 describe('the simulator', () => {
   test.concurrent.each(SEEDS)(
     'finds every promise kept, in its share of ten thousand histories: seed %s',
+    { timeout: TIMEOUT_MS },
     async (seed) => {
       const { code, output } = await simulate(
         '--histories',

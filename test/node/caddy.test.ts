@@ -2,11 +2,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { orThrow } from '../../src/client/client.ts';
 import { blocksOf } from '../scripts/blocks.ts';
 import { startApplication, type Application } from './proxies/application.ts';
+import { endings } from './proxies/endings.ts';
 import { ask, bearer, say, statusesIn, type Asked } from './proxies/http.ts';
 import { identityOf, identityTold, SPOOFED } from './proxies/identity.ts';
 import { isInstalled } from './proxies/installed.ts';
@@ -17,16 +18,19 @@ import { strayKey } from './root.ts';
 const [CADDYFILE = ''] = blocksOf(readFileSync('docs/proxies.md', 'utf8'), 'caddyfile');
 
 describe.skipIf(!isInstalled('caddy'))('Caddy, as in docs/proxies.md,', () => {
-  let directory: string;
   let mintmark: Mintmark;
   let application: Application;
   let caddy: Server;
   let reader: Minted;
 
+  const atTheEnd = endings();
   beforeAll(async () => {
-    directory = mkdtempSync(join(tmpdir(), 'mintmark-caddy-'));
+    const directory = mkdtempSync(join(tmpdir(), 'mintmark-caddy-'));
+    atTheEnd(() => rmSync(directory, { recursive: true }));
     mintmark = await startMintmark();
+    atTheEnd(mintmark.close);
     application = await startApplication();
+    atTheEnd(application.close);
     reader = await mintmark.mint('files:read');
     const env = { XDG_DATA_HOME: directory, XDG_CONFIG_HOME: directory };
     const start = (port: number) => {
@@ -39,12 +43,7 @@ describe.skipIf(!isInstalled('caddy'))('Caddy, as in docs/proxies.md,', () => {
       return ['caddy', 'run', '--config', 'Caddyfile', '--adapter', 'caddyfile'];
     };
     caddy = await startServer(directory, start, env);
-  });
-  afterAll(async () => {
-    await caddy.stop();
-    application.close();
-    await mintmark.close();
-    rmSync(directory, { recursive: true });
+    atTheEnd(caddy.stop);
   });
   beforeEach(() => {
     application.visits.length = 0;
@@ -68,7 +67,7 @@ describe.skipIf(!isInstalled('caddy'))('Caddy, as in docs/proxies.md,', () => {
       const headers = { ...bearer(reader.secret), Cookie: 'session=1' };
       const questions = await mintmark.questionsOf(() => get('/files?a=b', { method, body, headers }));
       expect(questions).toMatchObject([
-        { method: 'GET', url: '/v1/forward-auth/default/files:read', body: '' },
+        { method: 'GET', url: '/v1/forward-auth/default/files:read?a=b', body: '' },
       ]);
       const asked = new Map(questions[0]?.headers);
       expect(asked.get('host')).toBe(`127.0.0.1:${mintmark.port}`);
@@ -114,18 +113,28 @@ describe.skipIf(!isInstalled('caddy'))('Caddy, as in docs/proxies.md,', () => {
     expect(identityTold(application)).toEqual(rest);
   });
 
-  it('judges who asks for a WebSocket', async () => {
-    const request = (lines: string) =>
-      `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+  describe('where an upgrade is asked for', () => {
+    const LAST = 'GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n';
+    const request = (upgrade: string, lines = '') =>
+      `GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: ${upgrade}\r\n` +
       `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n${lines}\r\n`;
-    const qq = await mintmark.questionsOf(async () => {
-    expect(statusesIn(await say(caddy.port, request('')))).toEqual([401]);
+
+    it('to a WebSocket, judges as ever', async () => {
+      expect(statusesIn(await say(caddy.port, request('websocket') + LAST))).toEqual([401, 401]);
+      expect(application.visits).toEqual([]);
+      const questions = await mintmark.questionsOf(async () => {
+        const answers = await say(caddy.port, request('websocket', `X-API-Key: ${reader.secret}\r\n`));
+        expect(answers).toMatch(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\nthrough$/);
+      });
+      expect(identityTold(application)).toEqual(identityOf(reader));
+      expect(questions[0]?.headers.map(([name]) => name)).not.toContain('upgrade');
     });
-    console.log(JSON.stringify(qq));
-    expect(application.visits).toEqual([]);
-    const answers = await say(caddy.port, request(`X-API-Key: ${reader.secret}\r\n`));
-    expect(answers).toMatch(/^HTTP\/1\.1 101 [\s\S]*\r\n\r\nthrough$/);
-    expect(identityTold(application)).toEqual(identityOf(reader));
+
+    it.each(['h2c', 'h2c, websocket'])('to %s, does not', async (upgrade) => {
+      const lines = `X-API-Key: ${reader.secret}\r\n`;
+      expect(statusesIn(await say(caddy.port, request(upgrade, lines) + LAST))).toEqual([200, 401]);
+      expect(application.visits[0]?.headers.has('UPGRADE')).toBe(false);
+    });
   });
 
   it('lets nobody in while Mintmark is down, or does not answer', async () => {

@@ -35,12 +35,13 @@ const walkthrough = blocks('sh').filter((block) => !isRunElsewhere(block));
 function masked(json: unknown): unknown {
   return JSON.parse(
     JSON.stringify(json, (key, value: unknown) =>
-      key === 'created_at' && typeof value === 'number' && value > 1.5e9
+      ['created_at', 'exp', 'iat', 'nbf'].includes(key) && typeof value === 'number' && value > 1.5e9
         ? 'time'
         : typeof value === 'string'
           ? value
               .replace(/^(kv|d1)$/, 'kv or d1')
-              .replace(/^(key|sa|evt)_[0-9A-Za-z]{24}$/, '$1_…')
+              .replace(/^(key|sa|evt)_[0-9A-Za-z]{24}(\.[0-9A-Za-z]{16})?$/, '$1_…')
+              .replace(/^http:\/\/localhost:\d+$/, 'address')
               .replace(/^[0-9a-f-]{36}$/, 'request id')
               .replace(/^curl\/.*/, 'curl')
               .replace(/^(127\.0\.0\.1|::1)$/, 'loopback')

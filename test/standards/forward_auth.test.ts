@@ -242,7 +242,9 @@ test('for Envoy 200 is what passes, and nothing else differs', async () => {
   const answer = await ask('default/files:read', { headers });
   expect([answer.status, answer.text, identityIn(answer)[0]]).toEqual([200, '', key.id]);
   await refuses('default/files:erase', '403 insufficient_scope', { headers });
-  await refuses('default/-', '400 multiple_credentials', { headers: { ...headers, 'X-API-Key': key.secret } });
+  await refuses('default/-', '400 multiple_credentials', {
+    headers: { ...headers, 'X-API-Key': key.secret },
+  });
 });
 
 test('a flood of unknown keys is 429, and 403 for nginx', async () => {
