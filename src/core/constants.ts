@@ -1,4 +1,4 @@
-export const SECOND_MS = 1_000;
+const SECOND_MS = 1_000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -40,6 +40,8 @@ export const MAX_NAME_LENGTH = 256;
 export const MAX_SLUG_LENGTH = 63;
 /** The brand of keys where an organization says no other. */
 export const DEFAULT_KEY_PREFIX = 'mk';
+/** What JWTs and OAuth count times in (RFC 7519 §2). */
+export const NUMERIC_DATE_MS = 1_000;
 /** How long an access token lives, unless its key ends before. */
 export const DEFAULT_TOKEN_LIFETIME_SECONDS = 300;
 export const SHORTEST_TOKEN_LIFETIME_SECONDS = 30;

@@ -2,7 +2,7 @@ import { compactVerify, decodeProtectedHeader, errors, SignJWT } from 'jose';
 import * as z from 'zod';
 
 import type { AccessToken } from '../core/access_token.ts';
-import { CLOCK_TOLERANCE_MS, MAX_TOKEN_LENGTH, SECOND_MS } from '../core/constants.ts';
+import { CLOCK_TOLERANCE_MS, MAX_TOKEN_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
 import { KEY_ID_PATTERN, SERVICE_ACCOUNT_ID_PATTERN } from '../core/id.ts';
 import type { OrganizationId } from '../core/id.ts';
 import { isLocalOrigin } from '../core/issuer.ts';
@@ -73,8 +73,8 @@ export class AccessTokens {
       .setIssuer(issuer)
       .setSubject(accountId)
       .setAudience(others.length === 0 ? only : [...audience])
-      .setIssuedAt(issuedAt / SECOND_MS)
-      .setExpirationTime(expiresAt / SECOND_MS)
+      .setIssuedAt(issuedAt / NUMERIC_DATE_MS)
+      .setExpirationTime(expiresAt / NUMERIC_DATE_MS)
       .setJti(id)
       .sign(key);
   }
@@ -89,7 +89,7 @@ export class AccessTokens {
       const parsed = claims.safeParse(JSON.parse(utf8.decode(payload)));
       if (!parsed.success || !this.#isOurs(parsed.data.iss)) return null;
       const { iat, nbf = iat } = parsed.data;
-      const isEarly = Math.max(iat, nbf) * SECOND_MS > this.#clock() + CLOCK_TOLERANCE_MS;
+      const isEarly = Math.max(iat, nbf) * NUMERIC_DATE_MS > this.#clock() + CLOCK_TOLERANCE_MS;
       return isEarly ? null : tokenOf(parsed.data);
     } catch (error) {
       if (error instanceof errors.JOSEError || error instanceof SyntaxError || error instanceof TypeError)
@@ -128,7 +128,7 @@ function tokenOf({ jti, key_id, sub, scope, aud, iss, iat, exp }: z.output<typeo
     scopes: scope === '' ? [] : scope.split(' '),
     audience: aud,
     issuer: iss,
-    issuedAt: iat * SECOND_MS,
-    expiresAt: exp * SECOND_MS,
+    issuedAt: iat * NUMERIC_DATE_MS,
+    expiresAt: exp * NUMERIC_DATE_MS,
   };
 }

@@ -51,7 +51,10 @@ export class IssuerKeys {
    * for every token that says so, nor where it must not be (`mayAsk`). Throws `Unavailable` where the issuer must be asked and does not answer.
    */
   async find(header: JWTHeaderParameters, mayAsk: boolean): Promise<CryptoKey | null> {
-    if (!mayAsk) return this.#known === undefined ? null : keyIn(this.#known, header);
+    if (!mayAsk) {
+      const young = this.#young();
+      return young === undefined ? null : keyIn(young, header);
+    }
     const known = await this.#fresh();
     const found = await keyIn(known, header);
     if (found !== null || this.#platform.clock() - known.readAt < ISSUER_KEYS_COOLDOWN_MS) return found;
@@ -60,9 +63,15 @@ export class IssuerKeys {
   }
 
   async #fresh(): Promise<Known> {
+    return this.#young() ?? this.#refreshed(this.#known);
+  }
+
+  /** What is known, while nobody needs to ask again. */
+  #young(): Known | undefined {
     const known = this.#known;
-    const isFresh = known !== undefined && this.#platform.clock() - known.readAt < ISSUER_KEYS_TTL_MS;
-    return isFresh ? known : this.#refreshed(known);
+    return known !== undefined && this.#platform.clock() - known.readAt < ISSUER_KEYS_TTL_MS
+      ? known
+      : undefined;
   }
 
   /** What the issuer says now or, where it can't be asked, what it said last. */

@@ -1,7 +1,7 @@
 import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 
 import type { Vouched } from '../core/caller.ts';
-import { MAX_USER_ID_LENGTH, SECOND_MS } from '../core/constants.ts';
+import { MAX_USER_ID_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
 import { Unavailable } from '../core/faults.ts';
 import { isReservedPrincipal } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
@@ -104,7 +104,7 @@ function vouched(payload: JWTPayload, settings: OidcSettings): Result<Vouched> {
   if (organizations.length === 0)
     return refuse({ kind: 'invalid_credential', reason: 'of no organization that is trusted to it' });
   const { jti, exp = 0 } = payload;
-  const expiresAt = (exp + clockToleranceSeconds) * SECOND_MS;
+  const expiresAt = (exp + clockToleranceSeconds) * NUMERIC_DATE_MS;
   const tokenId = typeof jti === 'string' && isKept(jti) ? jti : null;
   return accept({ subject, organizations, scopes: scopesOf(payload, settings), tokenId, expiresAt });
 }

@@ -6,7 +6,7 @@ import {
   MAX_RESOURCES,
   MAX_SCOPES,
   MAX_TOKEN_LENGTH,
-  SECOND_MS,
+  NUMERIC_DATE_MS,
   TOKEN_RANDOM_LENGTH,
 } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
@@ -76,7 +76,7 @@ export class TokenGrants {
 
     const now = this.#platform.clock();
     const issuedAt = toSecond(now);
-    const expiresAt = toSecond(Math.min(now + lifetimeSeconds * SECOND_MS, key.expiresAt ?? Infinity));
+    const expiresAt = toSecond(Math.min(now + lifetimeSeconds * NUMERIC_DATE_MS, key.expiresAt ?? Infinity));
     if (expiresAt <= now) return NO_CLIENT;
     const token: AccessToken = {
       id: `${key.id}.${randomBase62(TOKEN_RANDOM_LENGTH, this.#platform.random)}`,
@@ -94,7 +94,7 @@ export class TokenGrants {
     });
     if (text.length > MAX_TOKEN_LENGTH)
       return { error: 'invalid_scope', description: 'so many scopes make too long a token: ask for fewer' };
-    return { text, token, lifetimeSeconds: (expiresAt - issuedAt) / SECOND_MS };
+    return { text, token, lifetimeSeconds: (expiresAt - issuedAt) / NUMERIC_DATE_MS };
   }
 }
 
@@ -103,7 +103,7 @@ export const NO_CLIENT: GrantFault = {
   description: 'client_id and client_secret must be a service account and a live key of it',
 };
 
-const toSecond = (ms: number): number => Math.floor(ms / SECOND_MS) * SECOND_MS;
+const toSecond = (ms: number): number => Math.floor(ms / NUMERIC_DATE_MS) * NUMERIC_DATE_MS;
 
 /** An origin is written with and without a path, and is the same. */
 function withoutSlash(resource: string): string {

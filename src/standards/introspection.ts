@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 
-import { SECOND_MS } from '../core/constants.ts';
+import { NUMERIC_DATE_MS } from '../core/constants.ts';
 import type { Decision } from '../core/decide.ts';
 import { endOf } from '../core/decide.ts';
 import type { ManagementScope } from '../core/scope.ts';
@@ -76,7 +76,7 @@ function introspected(decision: Extract<Decision, { code: 'VALID' }>, issuer: st
   };
 }
 
-const seconds = (ms: number): number => Math.floor(ms / SECOND_MS);
+const seconds = (ms: number): number => Math.floor(ms / NUMERIC_DATE_MS);
 
 const audienceOf = ([only = '', ...others]: readonly string[]): string | string[] =>
   others.length === 0 ? only : [only, ...others];
