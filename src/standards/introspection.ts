@@ -1,16 +1,13 @@
 import { Hono } from 'hono';
 
 import { NUMERIC_DATE_MS } from '../core/constants.ts';
-import type { Decision } from '../core/decide.ts';
-import { endOf } from '../core/decide.ts';
-import type { ManagementScope } from '../core/scope.ts';
-import { coversAll } from '../core/scope.ts';
+import { endOf, type Decision } from '../core/decide.ts';
+import { coversAll, type ManagementScope } from '../core/scope.ts';
 import { isUnasked } from '../core/verdict.ts';
 import type { AppEnv } from '../http/env.ts';
 import type { Verifier } from '../verifier/verifier.ts';
-import { readForm } from './form.ts';
 import { knownIssuer } from './issuer.ts';
-import { readClient } from './oauth_client.ts';
+import { clientFault, readTokenCall, TOKEN_NEEDED } from './oauth_client.ts';
 import { refused } from './oauth_error.ts';
 
 const NEEDED: ManagementScope = 'mintmark:keys:verify';
@@ -21,22 +18,17 @@ const NEEDED: ManagementScope = 'mintmark:keys:verify';
  */
 export function introspection(verifier: Verifier, issuer: string | null) {
   return new Hono<AppEnv>().post('/', async (c) => {
-    const read = await readForm(c);
-    if ('refusal' in read) return refused(c, read.refusal);
-    const client = readClient(c, read.form);
-    if (!client.ok) return refused(c, client.refusal);
-    const { credential, clientId } = client.value;
+    const call = await readTokenCall(c);
+    if ('refusal' in call) return refused(c, call.refusal);
     const named = c.req.header('Mintmark-Organization') ?? null;
-    const origin = c.get('origin');
-    const principal = await verifier.identify(credential, named, origin);
+    const principal = await verifier.identify(call.credential, named, c.get('origin'));
     if (!principal.ok) return refused(c, principal.refusal);
-    const { organizationId, scopes, actor } = principal.value;
-    if (clientId !== null && actor.id !== clientId)
-      return refused(c, { kind: 'invalid_credential', reason: 'a key of another account' });
+    const fault = clientFault(call, principal.value);
+    if (fault !== null) return refused(c, fault);
+    const { organizationId, scopes } = principal.value;
     if (!coversAll(scopes, [NEEDED])) return refused(c, { kind: 'insufficient_scope', needed: [NEEDED] });
-    const key = read.form.get('token');
-    if (key === undefined)
-      return refused(c, { kind: 'invalid', faults: [{ path: 'token', message: 'is required' }] });
+    const { token: key } = call;
+    if (key === undefined) return refused(c, TOKEN_NEEDED);
     const verdict = await verifier.verify({
       key,
       isForAnyone: true,

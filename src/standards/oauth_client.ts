@@ -1,10 +1,12 @@
 import type { Context } from 'hono';
 
 import { isVisibleAscii } from '../contract/credential.ts';
+import type { HttpRefusal } from '../contract/describe.ts';
+import type { Caller } from '../core/caller.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import { readCredential } from '../http/credential.ts';
 import type { AppEnv } from '../http/env.ts';
-import type { Form } from './form.ts';
+import { readForm, type Form } from './form.ts';
 
 /** Who calls, as OAuth has it (RFC 6749 §2.3.1): a service account, by one of its keys. */
 export interface ClientCredentials {
@@ -12,10 +14,14 @@ export interface ClientCredentials {
   readonly secret: string;
 }
 
-/** A credential of the contract's, and whose the caller says that it is; null: the caller does not say. */
-export interface PresentedClient {
+/** A call about a key or a token. */
+export interface TokenCall {
+  /** The caller's own. */
   readonly credential: string;
+  /** Whose the caller says that it is; null: the caller does not say. */
   readonly clientId: string | null;
+  /** What it asks about; undefined: it does not say. */
+  readonly token: string | undefined;
 }
 
 const BASIC = /^Basic +([A-Za-z0-9+/]*={0,2}) *$/i;
@@ -43,18 +49,38 @@ export function readClientCredentials<Env extends AppEnv>(
   return clientId === undefined || clientId === client.clientId ? accept(client) : refuse(BAD);
 }
 
-/** The same or, as at every other call, a key or a token by itself; as Basic it is the user name, and the password is empty. */
-export function readClient(c: Context<AppEnv>, form: Form): Result<PresentedClient> {
+/**
+ * What is asked about and who asks: as a client, or as at every other call by a key or a token alone; as Basic that is the user
+ * name, and the password is empty.
+ */
+export async function readTokenCall(
+  c: Context<AppEnv>,
+): Promise<TokenCall | { readonly refusal: Refusal | HttpRefusal }> {
+  const read = await readForm(c);
+  if ('refusal' in read) return read;
+  const { form } = read;
+  const token = form.get('token');
   const authorization = c.req.header('Authorization') ?? '';
   const isBare = basicClient(authorization)?.secret === '';
   if (form.get('client_secret') !== undefined || (/^basic /i.test(authorization) && !isBare)) {
     const client = readClientCredentials(c, form);
-    if (!client.ok) return client;
-    return accept({ credential: client.value.secret, clientId: client.value.clientId });
+    return client.ok ? { credential: client.value.secret, clientId: client.value.clientId, token } : client;
   }
   const credential = readCredential(c);
-  return credential.ok ? accept({ credential: credential.value, clientId: null }) : credential;
+  return credential.ok ? { credential: credential.value, clientId: null, token } : credential;
 }
+
+/** Why a caller is not who it says that it is, or null. */
+export function clientFault({ clientId }: TokenCall, { actor }: Pick<Caller, 'actor'>): Refusal | null {
+  return clientId === null || clientId === actor.id
+    ? null
+    : { kind: 'invalid_credential', reason: 'a key of another account' };
+}
+
+export const TOKEN_NEEDED: Refusal = {
+  kind: 'invalid',
+  faults: [{ path: 'token', message: 'is required' }],
+};
 
 function basicClient(authorization: string): ClientCredentials | null {
   const [, encoded] = BASIC.exec(authorization) ?? [];

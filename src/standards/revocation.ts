@@ -6,8 +6,7 @@ import type { AppEnv } from '../http/env.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Surrenders } from '../keyring/surrenders.ts';
 import type { Uses } from '../verifier/uses.ts';
-import { readForm } from './form.ts';
-import { readClient } from './oauth_client.ts';
+import { clientFault, readTokenCall, TOKEN_NEEDED } from './oauth_client.ts';
 import { errorBody, refused } from './oauth_error.ts';
 
 const TOO_MUCH = `At most ${MAX_REVOKED_TOKENS} of a key's tokens can be ended ahead of their time at once. Try again, or end the key.`;
@@ -18,22 +17,18 @@ const TOO_MUCH = `At most ${MAX_REVOKED_TOKENS} of a key's tokens can be ended a
  */
 export function revocation(callers: Callers, surrenders: Surrenders, uses: Uses, clock: () => number) {
   return new Hono<AppEnv>().post('/', async (c) => {
-    const read = await readForm(c);
-    if ('refusal' in read) return refused(c, read.refusal);
-    const client = readClient(c, read.form);
-    if (!client.ok) return refused(c, client.refusal);
-    const { credential, clientId } = client.value;
+    const call = await readTokenCall(c);
+    if ('refusal' in call) return refused(c, call.refusal);
     const named = c.req.header('Mintmark-Organization');
-    const caller = await callers.identify(credential, named === undefined ? [] : [named], c.get('origin'));
+    const origin = c.get('origin');
+    const caller = await callers.identify(call.credential, named === undefined ? [] : [named], origin);
     if (!caller.ok) return refused(c, caller.refusal);
-    if (clientId !== null && caller.value.actor.id !== clientId)
-      return refused(c, { kind: 'invalid_credential', reason: 'a key of another account' });
+    const fault = clientFault(call, caller.value);
+    if (fault !== null) return refused(c, fault);
     const { credential: record } = caller.value;
-    if (record !== null) uses.note(record, { at: clock(), ...c.get('origin') });
-    const text = read.form.get('token');
-    if (text === undefined)
-      return refused(c, { kind: 'invalid', faults: [{ path: 'token', message: 'is required' }] });
-    const ended = await surrenders.end(caller.value, text);
+    if (record !== null) uses.note(record, { at: clock(), ...origin });
+    if (call.token === undefined) return refused(c, TOKEN_NEEDED);
+    const ended = await surrenders.end(caller.value, call.token);
     if (!ended.ok && ended.refusal.kind === 'conflict') {
       // RFC 7009 §2.2.1: the client is to try again.
       const body = errorBody('temporarily_unavailable', TOO_MUCH);
