@@ -14,5 +14,9 @@ export function issuerFault(text: string): string | null {
 /** Whether nobody between here and there could change what is answered: https, or this machine. */
 export function isSafeUrl(text: string): boolean {
   const url = URL.parse(text);
-  return url !== null && (url.protocol === 'https:' || isLocalOrigin(url.origin)) && url.username === '';
+  return (
+    url !== null &&
+    (url.protocol === 'https:' || isLocalOrigin(url.origin)) &&
+    url.username + url.password === ''
+  );
 }

@@ -1,11 +1,11 @@
 import { isForIssuer, type AccessToken } from '../core/access_token.ts';
 import type { Vouched } from '../core/caller.ts';
 import { guessesOf, missesOf, type Floods } from '../core/floods.ts';
-import { accept, refuse, type Result } from '../core/refusal.ts';
+import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, parseSecret, type Digest } from '../core/secret.ts';
-import type { AccessTokens } from './access_tokens.ts';
-import type { TrustedIssuer } from './trusted_issuer.ts';
+import { isCompact, type AccessTokens } from './access_tokens.ts';
+import { UNKNOWN_KEY, type TrustedIssuer } from './trusted_issuer.ts';
 
 /** What a credential turns out to be before any key is looked up. */
 export type Presented =
@@ -53,14 +53,16 @@ export class Credentials {
     if (isPaused) return refuse({ kind: 'rate_limited' });
     if (vouched === null && (await this.#isRoot(await digestOf(credential), address)))
       return accept({ kind: 'root' });
-    this.#floods.note(guessesOf(address));
-    return vouched ?? refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
+    const refused = vouched ?? refuse({ kind: 'invalid_credential', reason: 'MALFORMED' });
+    if (!isOfNewKey(refused.refusal)) this.#floods.note(guessesOf(address));
+    return refused;
   }
 
   /** Whether it is the root key; nothing else is looked at. What is not counts as a guess at it. */
   async isRoot(credential: string, address: string | null): Promise<boolean> {
     const isRoot = await this.#isRoot(await digestOf(credential), address);
-    if (!isRoot && parseSecret(credential) === null) this.#floods.note(guessesOf(address));
+    const isGuess = !isRoot && parseSecret(credential) === null && !isCompact(credential);
+    if (isGuess) this.#floods.note(guessesOf(address));
     return isRoot;
   }
 
@@ -68,4 +70,9 @@ export class Credentials {
   async #isRoot(digest: Digest, address: string | null): Promise<boolean> {
     return !this.#floods.isPaused(guessesOf(address)) && (await this.#rootKeys.match(digest));
   }
+}
+
+/** While an issuer changes its keys good tokens may name one that is not known yet. */
+function isOfNewKey(refusal: Refusal): boolean {
+  return refusal.kind === 'invalid_credential' && refusal.reason === UNKNOWN_KEY;
 }

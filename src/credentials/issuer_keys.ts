@@ -59,7 +59,9 @@ export class IssuerKeys {
     const found = await keyIn(known, header);
     if (found !== null || this.#platform.clock() - known.readAt < ISSUER_KEYS_COOLDOWN_MS) return found;
     const newer = await this.#refreshed(known);
-    return newer === known ? null : keyIn(newer, header);
+    // It may be there, and nobody could look.
+    if (newer === known) throw new Unavailable('the issuer was not asked');
+    return keyIn(newer, header);
   }
 
   async #fresh(): Promise<Known> {

@@ -59,11 +59,13 @@ const TOLERANCE_RULE = `must be a whole number from 0 to ${LARGEST_CLOCK_TOLERAN
 
 /** Headers that a credential comes in already, or that mean something else. */
 const TAKEN =
-  /^(?:authorization|x-api-key|cookie|host|origin|user-agent|x-request-id|x-org-id|(?:mintmark|x-blaxel|blaxel|content|accept|sec|transfer|proxy)-.*|cf-(?:connecting-ip|ray|visitor).*|accept|upgrade|connection|te|range|if-.*)$/i;
+  /^(?:authorization|x-api-key|cookie|host|origin|user-agent|x-request-id|x-org-id|(?:mintmark|x-blaxel|blaxel|content|accept|sec|transfer|proxy)-.*|x-forwarded-.*|forwarded|x-real-ip|true-client-ip|referer|date|cf-(?:connecting-ip|ray|visitor).*|accept|upgrade|connection|te|range|if-.*)$/i;
 
 const variables = z
   .strictObject({
-    OIDC_ISSUER: url,
+    OIDC_ISSUER: url.refine((issuer) => !/[?#]/.test(issuer), {
+      error: 'must have no query and no fragment',
+    }),
     OIDC_AUDIENCE: list.refine((audience) => audience.length > 0, {
       error: 'is required beside OIDC_ISSUER',
     }),
@@ -100,7 +102,9 @@ export function readOidcSettings(
 ): { readonly oidc: OidcSettings | null } | { readonly faults: readonly Fault[] } {
   // An empty variable is one that is not set.
   const given = Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => name.startsWith('OIDC_') && value !== ''),
+    Object.entries(env).filter(
+      ([name, value]) => name.startsWith('OIDC_') && !(typeof value === 'string' && value.trim() === ''),
+    ),
   );
   const [first] = Object.keys(given);
   if (first === undefined) return { oidc: null };

@@ -27,7 +27,10 @@ const ALGORITHMS = [
   'Ed25519',
 ];
 /** An ID token or an access token, and no logout token nor another that means something else. */
-const TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt', 'application/at+jwt']);
+const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt']);
+
+/** Why a token is refused whose key the issuer is not known to have. */
+export const UNKNOWN_KEY = errors.JWKSNoMatchingKey.code;
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
 

@@ -32,17 +32,19 @@ export class OrganizationStore {
   }
 
   /** Which live organization has this id or slug, and as of which change. `now` is the time before the query starts. */
-  async named(idOrSlug: string, now: number): Promise<(ReadOf & { readonly id: OrganizationId }) | null> {
+  async named(idOrSlug: string, now: number): Promise<(ReadOf & Pick<Organization, 'id' | 'slug'>) | null> {
     const row = await reaching(() =>
       this.#db
         .prepare(
-          `SELECT id, (SELECT name FROM generation) AS generation, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
+          `SELECT id, slug, (SELECT name FROM generation) AS generation, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
            FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
         )
         .bind(idOrSlug)
-        .first<{ id: OrganizationId; generation: string; as_of: number }>(),
+        .first<Pick<OrganizationRow, 'id' | 'slug'> & { generation: string; as_of: number }>(),
     );
-    return row === null ? null : { id: row.id, generation: row.generation, asOf: row.as_of, readAt: now };
+    if (row === null) return null;
+    const { id, slug, generation, as_of: asOf } = row;
+    return { id, slug, generation, asOf, readAt: now };
   }
 
   /** Every organization, newest first. */

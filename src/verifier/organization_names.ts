@@ -1,17 +1,15 @@
 import { DATABASE_PATIENCE_MS, MAX_KNOWN_ORGANIZATIONS } from '../core/constants.ts';
 import { Unavailable } from '../core/faults.ts';
-import type { OrganizationId } from '../core/id.ts';
 import type { Knowledge, ReadOf } from '../core/knowledge.ts';
 import type { Platform } from '../core/platform.ts';
+import type { Organization } from '../core/records.ts';
 import { within } from '../core/within.ts';
 import type { OrganizationStore } from '../store/organizations.ts';
 import type { Limits } from './caches.ts';
 import type { Feed } from './feed.ts';
 import { Outage } from './outage.ts';
 
-interface Named extends ReadOf {
-  readonly id: OrganizationId;
-}
+type Named = ReadOf & Pick<Organization, 'id' | 'slug'>;
 
 /** Which organization an id or slug names. What is remembered of that is judged as a key's record is. */
 export class OrganizationNames {
@@ -43,7 +41,7 @@ export class OrganizationNames {
    * Undefined: there is none. `maxAgeMs`: the oldest that what is known may be; null: as the deployment allows. Throws
    * `Unavailable` where D1 must say, and can't be reached.
    */
-  async find(named: string, maxAgeMs: number | null): Promise<OrganizationId | undefined> {
+  async find(named: string, maxAgeMs: number | null): Promise<Named | undefined> {
     const { usableMs, graceMs } = this.#limits;
     const known = this.#recall(named, Math.min(maxAgeMs ?? Infinity, usableMs));
     if (known !== undefined) return known;
@@ -62,14 +60,14 @@ export class OrganizationNames {
     }
   }
 
-  #recall(named: string, oldestMs: number): OrganizationId | undefined {
+  #recall(named: string, oldestMs: number): Named | undefined {
     const known = this.#known.get(named);
     if (known === undefined || oldestMs === 0 || !this.#knowledge.coversSubject(known, known.id))
       return undefined;
-    return this.#feed.ageMsOf(known) <= oldestMs ? known.id : undefined;
+    return this.#feed.ageMsOf(known) <= oldestMs ? known : undefined;
   }
 
-  async #ask(named: string): Promise<OrganizationId | undefined> {
+  async #ask(named: string): Promise<Named | undefined> {
     const now = this.#platform.clock();
     const found = await within(this.#platform, DATABASE_PATIENCE_MS, this.#organizations.named(named, now));
     if (found === null) {
@@ -78,6 +76,6 @@ export class OrganizationNames {
     }
     if (this.#known.size >= MAX_KNOWN_ORGANIZATIONS) this.#known.clear();
     this.#known.set(named, found);
-    return found.id;
+    return found;
   }
 }

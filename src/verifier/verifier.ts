@@ -139,7 +139,8 @@ export class Verifier {
     maxStaleness: number | null,
   ): Promise<OrganizationId | null | undefined> {
     if (named === null) return DEFAULT_ORGANIZATION_ID;
-    return named === ANY_ORGANIZATION ? null : this.#names.find(named, msOf(maxStaleness));
+    if (named === ANY_ORGANIZATION) return null;
+    return (await this.#names.find(named, msOf(maxStaleness)))?.id;
   }
 
   /** What a request looks for; null: its key is malformed, and nothing is. */
@@ -193,10 +194,9 @@ export class Verifier {
     const [own, another] = vouched.organizations;
     const meant = named ?? (another === undefined ? own : undefined);
     if (meant === undefined) return refuse(ORGANIZATION_NEEDED);
-    const find = (name: string) => this.#names.find(name, msOf(maxStaleness));
-    const [organizationId, ...owned] = await Promise.all([meant, ...vouched.organizations].map(find));
-    return organizationId !== undefined && owned.includes(organizationId)
-      ? accept(personOf(organizationId, vouched))
+    const organization = await this.#names.find(meant, msOf(maxStaleness));
+    return organization !== undefined && vouched.organizations.some((name) => isNamed(organization, name))
+      ? accept(personOf(organization.id, vouched))
       : refuse({ kind: 'not_found', what: 'organization' });
   }
 }

@@ -404,7 +404,7 @@ describe('a flood', () => {
 
   test('of forgeries is one of guesses', async () => {
     const trusted = trusting(issuer);
-    await flood(trusted, await issuer.token({ key: ecOfAttacker }));
+    await flood(trusted, await issuer.token({ claims: { aud: 'other' } }));
     expect(await judged(trusted, await issuer.token({ claims: { aud: 'other' } }), headers)).toBe(LIMITED);
     expect(await judged(trusted, 'a-guess', headers)).toBe(LIMITED);
     expect(await judged(trusted, await issuer.token(), headers), 'keys are known').toBe('200');
@@ -437,6 +437,13 @@ describe('a flood', () => {
     await trusted.advance(7_200_000);
     await flood(trusted, 'a-guess');
     expect(await judged(trusted, token, headers)).toBe(LIMITED);
+  });
+
+  test('is none where the key may be new', async () => {
+    const trusted = trusting(issuer);
+    await flood(trusted, await issuer.token({ key: ecOfAttacker, header: { kid: 'new' } }));
+    expect(await judged(trusted, await issuer.token({ claims: { aud: 'other' } }), headers)).toBe(BAD);
+    issuer.clock = () => service.now();
   });
 
   test('is none where each token is good', async () => {

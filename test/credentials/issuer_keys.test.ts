@@ -245,7 +245,7 @@ describe('while the issuer is down', () => {
     await service.advance(10 * MINUTE);
     for (const [round, kid] of ['ec', 'unknown', 'ec', 'unknown'].entries()) {
       for (let time = 0; time < 5; time++)
-        expect(await judge({ header: { kid } })).toBe(kid === 'ec' ? '200' : BAD);
+        expect(await judge({ header: { kid } })).toBe(kid === 'ec' ? '200' : DOWN);
       expect(asked()[1]).toBe(round + 2);
       await service.advance(5 * SECOND);
     }
