@@ -71,9 +71,14 @@ describe('npm start', { timeout: TIMEOUT_MS }, () => {
     project.remove();
   });
 
-  it('makes a root key, for its owner alone, and prints it', () => {
+  it('makes a root key and a signing key, for its owner alone, and prints the first', () => {
     expect(rootKey).toMatch(/^[\w-]{43}$/);
-    expect(readFileSync(join(project.directory, '.dev.vars'), 'utf8')).toBe(`MINTMARK_ROOT_KEY=${rootKey}\n`);
+    const written = readFileSync(join(project.directory, '.dev.vars'), 'utf8');
+    const [, jwk = ''] = /^MINTMARK_ROOT_KEY=.{43}\nMINTMARK_SIGNING_KEY='(.*)'\n$/.exec(written) ?? [];
+    expect(written).toContain(`MINTMARK_ROOT_KEY=${rootKey}\n`);
+    const { d } = JSON.parse(jwk);
+    expect(d).toMatch(/^[\w-]{43}$/);
+    expect(server.output()).not.toContain(d);
     expect(statSync(join(project.directory, '.dev.vars')).mode & 0o777).toBe(0o600);
   });
 
