@@ -57,6 +57,22 @@ function welcome(address: string, rootKey: string, devVars: string): string {
     .join('');
 }
 
+/** What is wrong with the settings, for which every call is refused. */
+async function faultsOf(address: string): Promise<readonly string[]> {
+  try {
+    const response = await fetch(`${address}/health`);
+    const { errors = [] } = (await response.json()) as { errors?: { path: string; message: string }[] };
+    return errors.map(({ path, message }) => `${path} ${message}`);
+  } catch {
+    // It ended, or cannot be reached by this address: that shows by itself.
+    return [];
+  }
+}
+
+function misconfigured(address: string, faults: readonly string[]): string {
+  return `\nMintmark is served at ${address}, and refuses every call until its settings are mended:\n\n${faults.map((fault) => `  ${fault}\n`).join('')}\nMend .dev.vars, and start again.\n`;
+}
+
 /**
  * Serves Mintmark on this machine, with wrangler's arguments, until wrangler ends. Before that its database is brought up to
  * date, and a root key made where there is none. `anotherPort` is a command that takes another port.
@@ -76,9 +92,12 @@ export async function serveMintmark(
   ensureSecret(devVars, ROOT_KEY_NAME);
   ensureSecret(devVars, SIGNING_KEY_NAME);
   await migrate(options);
-  return await serve('Mintmark', args, anotherPort, (address) => {
+  const report = async (address: string): Promise<void> => {
+    const faults = await faultsOf(address);
     // Read again, as wrangler has: another start may have added a key meanwhile.
-    process.stdout.write(welcome(address, readSecret(devVars, ROOT_KEY_NAME) ?? '', devVars));
+    const text = welcome(address, readSecret(devVars, ROOT_KEY_NAME) ?? '', devVars);
+    process.stdout.write(faults.length === 0 ? text : misconfigured(address, faults));
     onReady();
-  });
+  };
+  return await serve('Mintmark', args, anotherPort, (address) => void report(address));
 }

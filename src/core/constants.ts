@@ -51,6 +51,8 @@ export const LONGEST_TOKEN_LIFETIME_SECONDS = 86_400;
 export const BLAXEL_TOKEN_LIFETIME_SECONDS = 7_200;
 /** A token goes into a header, of which nginx takes 8 KiB a line. */
 export const MAX_TOKEN_LENGTH = 8_000;
+/** Issuers put groups and roles into theirs; Cloudflare takes 16 KB of headers a line. */
+export const MAX_ISSUER_TOKEN_LENGTH = 16_000;
 /** 95 bits: no two tokens of a key are the same. */
 export const TOKEN_RANDOM_LENGTH = 16;
 /** Of one key, tokens ended ahead of their time that are remembered at once: they are part of its record. */

@@ -40,8 +40,8 @@ interface Holder {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
 /** Whether a text has the form of a JWT, in length as well. */
-export function isCompact(text: string): boolean {
-  return text.length <= MAX_TOKEN_LENGTH && COMPACT.test(text);
+export function isCompact(text: string, maxLength = MAX_TOKEN_LENGTH): boolean {
+  return text.length <= maxLength && COMPACT.test(text);
 }
 
 /** Writes and reads access tokens: JWTs as RFC 9068 has them. No I/O. */

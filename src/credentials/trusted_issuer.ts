@@ -1,7 +1,7 @@
 import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 
 import type { Vouched } from '../core/caller.ts';
-import { MAX_USER_ID_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
+import { MAX_ISSUER_TOKEN_LENGTH, MAX_USER_ID_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
 import { Unavailable } from '../core/faults.ts';
 import { isReservedPrincipal } from '../core/id.ts';
 import type { Platform } from '../core/platform.ts';
@@ -52,7 +52,7 @@ export class TrustedIssuer {
    */
   async read(text: string, mayAsk: boolean): Promise<Result<Vouched> | null> {
     const { issuer, audience, clockToleranceSeconds } = this.#settings;
-    if (!isCompact(text) || issuerIn(text) !== issuer) return null;
+    if (!isCompact(text, MAX_ISSUER_TOKEN_LENGTH) || issuerIn(text) !== issuer) return null;
     try {
       const { payload, protectedHeader } = await jwtVerify(
         text,

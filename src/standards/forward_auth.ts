@@ -1,6 +1,7 @@
 import { Hono, type Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
+import { MAX_SCOPES } from '../core/constants.ts';
 import type { VerdictCode } from '../core/decide.ts';
 import type { KeyRecord } from '../core/records.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
@@ -67,6 +68,8 @@ async function judge(
   if (pinned !== undefined && pinned !== `${organization}/${scopes}`)
     return refuse({ kind: 'invalid_credential', reason: `${PIN} says otherwise than the path` });
   const asked = scopes === NO_SCOPES ? [] : scopes.split(',');
+  // No key holds as many, and the answer names each.
+  if (asked.length > MAX_SCOPES) return refuse({ kind: 'insufficient_scope', needed: [] });
   const { decision } = await verifier.verify({
     key: credential.value,
     organizationId: null,

@@ -24,7 +24,8 @@ export interface TokenCall {
   readonly token: string | undefined;
 }
 
-const BASIC = /^Basic +([A-Za-z0-9+/]*={0,2}) *$/i;
+const IS_BASIC = /^basic /i;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 const BAD: Refusal = { kind: 'invalid_credential', reason: 'MALFORMED' };
 
@@ -62,7 +63,7 @@ export async function readTokenCall(
   const token = form.get('token');
   const authorization = c.req.header('Authorization') ?? '';
   const isBare = basicClient(authorization)?.secret === '';
-  if (form.get('client_secret') !== undefined || (/^basic /i.test(authorization) && !isBare)) {
+  if (form.get('client_secret') !== undefined || (IS_BASIC.test(authorization) && !isBare)) {
     const client = readClientCredentials(c, form);
     return client.ok ? { credential: client.value.secret, clientId: client.value.clientId, token } : client;
   }
@@ -82,9 +83,11 @@ export const TOKEN_NEEDED: Refusal = {
   faults: [{ path: 'token', message: 'is required' }],
 };
 
+/** RFC 7617, with both parts form-encoded. */
 function basicClient(authorization: string): ClientCredentials | null {
-  const [, encoded] = BASIC.exec(authorization) ?? [];
-  if (encoded === undefined) return null;
+  if (!IS_BASIC.test(authorization)) return null;
+  const encoded = authorization.slice('basic '.length).trim();
+  if (!BASE64.test(encoded)) return null;
   try {
     const text = atob(encoded);
     const colon = text.indexOf(':');

@@ -19,8 +19,13 @@ type OAuthError =
 /** A refusal in OAuth's own JSON. */
 export const oauthWriter: RefusalWriter = (refusal) => {
   const { status, message } = usually(refusal);
-  return { status, mediaType: 'application/json', body: errorBody(errorOf(refusal), message) };
+  const error = errorOf(refusal);
+  const description = error === 'invalid_client' ? WHO : message;
+  return { status, mediaType: 'application/json', body: errorBody(error, description) };
 };
+
+const WHO =
+  'Send client_id and client_secret, a service account and a live key of it, by Basic or in the form, or a credential as at every other call.';
 
 /** Below a path every refusal is OAuth's. */
 export const speakingOAuth = createMiddleware<AppEnv>(async (c, next) => {

@@ -1,5 +1,13 @@
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -80,6 +88,15 @@ describe('npm start', { timeout: TIMEOUT_MS }, () => {
     expect(d).toMatch(/^[\w-]{43}$/);
     expect(server.output()).not.toContain(d);
     expect(statSync(join(project.directory, '.dev.vars')).mode & 0o777).toBe(0o600);
+  });
+
+  it('serves what says in the contract’s words what is wrong', async () => {
+    const response = await fetch(`${address}/v1/service-accounts`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${rootKey}`, 'Content-Type': 'application/json' },
+      body: '{}',
+    });
+    expect(await response.json()).toMatchObject({ errors: [{ path: 'name', message: 'is required' }] });
   });
 
   it('prints three blocks for the address that it serves', () => {
@@ -166,6 +183,20 @@ describe("npm start says in a paragraph why it can't", { timeout: TIMEOUT_MS }, 
     expect((await server.ended).code).not.toBe(0);
     expect(server.output()).toContain('The port is taken.');
     taken.close();
+    expect(await leftoversIn(project.directory)).toEqual([]);
+  });
+
+  it('when a setting is wrong', async () => {
+    const devVars = join(project.directory, '.dev.vars');
+    writeFileSync(devVars, 'OIDC_ISSUER=https://login.example\n');
+    const port = await freePort();
+    const server = project.npm(['start', '--', '--port', String(port)]);
+    await server.prints(/refuses every call until its settings are mended/, TIMEOUT_MS);
+    expect(server.output()).toContain('\n  OIDC_AUDIENCE is required\n');
+    expect(server.output()).not.toContain('Mintmark is ready');
+    process.kill(-server.pid, 'SIGINT');
+    await server.ended;
+    rmSync(devVars);
     expect(await leftoversIn(project.directory)).toEqual([]);
   });
 
