@@ -68,7 +68,7 @@ export function describe(refusal: Refusal | HttpRefusal): Description {
         title: 'The credential may not do this',
         detail:
           refusal.needed.length === 0
-            ? 'This needs what is no scope.'
+            ? 'This needs what no key can hold.'
             : `This needs the scope ${refusal.needed.join(', ')}.`,
         headers: {
           'WWW-Authenticate': [

@@ -57,6 +57,8 @@ export const MAX_ISSUER_TOKEN_LENGTH = 16_000;
 export const TOKEN_RANDOM_LENGTH = 16;
 /** Of one key, tokens ended ahead of their time that are remembered at once: they are part of its record. */
 export const MAX_REVOKED_TOKENS = 100;
+/** When another may be ended: the ended ones are forgotten by a schedule, each minute. */
+export const REVOKED_TOKENS_RETRY_SECONDS = 60;
 /** How long after its end a token is still told as revoked, to clocks that are behind. */
 export const FORGOTTEN_TOKEN_MS = MINUTE_MS;
 /** How long the keys of a trusted issuer are used before they are asked for again. */

@@ -3,8 +3,7 @@ import * as z from 'zod';
 
 import type { AccessToken } from '../core/access_token.ts';
 import { CLOCK_TOLERANCE_MS, MAX_TOKEN_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
-import { KEY_ID_PATTERN, SERVICE_ACCOUNT_ID_PATTERN } from '../core/id.ts';
-import type { OrganizationId } from '../core/id.ts';
+import { KEY_ID_PATTERN, SERVICE_ACCOUNT_ID_PATTERN, type OrganizationId } from '../core/id.ts';
 import { isLocalOrigin } from '../core/issuer.ts';
 import type { Environment } from '../core/secret.ts';
 import { SIGNING_ALGORITHM, type SigningKeys } from './signing_keys.ts';
@@ -112,7 +111,7 @@ export class AccessTokens {
 }
 
 /** The header of what has the form of a JWT, not yet verified; empty where it is none. */
-export function headerOf(text: string): { kid?: string; typ?: string; alg?: string } {
+function headerOf(text: string): { kid?: string; typ?: string; alg?: string } {
   try {
     return decodeProtectedHeader(text);
   } catch {

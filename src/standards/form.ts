@@ -54,7 +54,7 @@ function parsed(text: string | null): unknown {
 }
 
 /** Pairs of names and values as a form, unless one is told twice. */
-export function formOf(
+function formOf(
   pairs: readonly (readonly [string, string])[],
 ): { readonly form: Form } | { readonly refusal: Refusal } {
   const given = pairs.filter(([, value]) => value !== '');

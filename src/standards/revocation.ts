@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 
 import { timestampOf } from '../contract/resources.ts';
-import { FORGOTTEN_TOKEN_MS, MAX_REVOKED_TOKENS } from '../core/constants.ts';
+import { MAX_REVOKED_TOKENS, REVOKED_TOKENS_RETRY_SECONDS } from '../core/constants.ts';
 import type { AppEnv } from '../http/env.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Surrenders } from '../keyring/surrenders.ts';
@@ -32,7 +32,7 @@ export function revocation(callers: Callers, surrenders: Surrenders, uses: Uses,
     if (!ended.ok && ended.refusal.kind === 'conflict') {
       // RFC 7009 §2.2.1: the client is to try again.
       const body = errorBody('temporarily_unavailable', TOO_MUCH);
-      return c.json(body, 503, { 'Retry-After': String(FORGOTTEN_TOKEN_MS / 1_000) });
+      return c.json(body, 503, { 'Retry-After': String(REVOKED_TOKENS_RETRY_SECONDS) });
     }
     if (!ended.ok) return refused(c, ended.refusal);
     const effectiveBy = ended.value?.effectiveBy ?? null;
