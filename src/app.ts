@@ -16,6 +16,7 @@ import { health, type Probes } from './http/health.ts';
 import { organizations } from './http/organizations.ts';
 import { origin } from './http/origin.ts';
 import { problem } from './http/problem.ts';
+import { RememberingRouter } from './http/remembering_router.ts';
 import { serviceAccounts } from './http/service_accounts.ts';
 import { verify, whoami } from './http/verify.ts';
 import { wellKnown } from './http/well_known.ts';
@@ -93,7 +94,7 @@ export function createApp({
   const managed = manage(callers, uses, clock);
   const issuerOf = issuerBy(issuer);
   const tokens = { callers, grants, uses, issuerOf, clock };
-  const app = new Hono<AppEnv>()
+  const app = new Hono<AppEnv>({ router: new RememberingRouter() })
     .use(origin(platform, rootKeys, assertionHeader))
     .use('/compat/*', speaking)
     .use('/v1/forward-auth/*', forProxy)

@@ -1,5 +1,5 @@
 import './contract/zod.ts';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import { ruled } from './contract/ruled.ts';
 import {
@@ -17,6 +17,7 @@ import { issuerFault } from './core/issuer.ts';
 import type { Fault } from './core/refusal.ts';
 import { privateJwkSetting, publicJwkSetting, type PrivateJwk, type PublicJwk } from './credentials/jwk.ts';
 import { readOidcSettings, type OidcSettings } from './credentials/oidc_settings.ts';
+import { unset } from './credentials/settings.ts';
 
 /**
  * What `wrangler.toml` binds. Written here and not taken from a global type, since whoever binds to this Worker
@@ -57,26 +58,35 @@ export interface Config {
 const wholeNumber = (lowest: number, highest: number) => {
   const error = `must be a whole number from ${lowest} to ${highest}`;
   return z
-    .union([z.string().regex(/^[0-9]{1,6}$/, { error }), z.int()], { error })
-    .transform(Number)
-    .refine((value) => value >= lowest && value <= highest, { error });
+    .pipe(
+      z.union([z.string().check(z.regex(/^[0-9]{1,6}$/, { error })), z.int()], { error }),
+      z.transform((value: string | number) => Number(value)),
+    )
+    .check(z.refine((value) => value >= lowest && value <= highest, { error }));
 };
 
 const variables = z.object({
-  MINTMARK_ROOT_KEY: z.string().optional(),
-  MINTMARK_ROOT_KEY_PREVIOUS: z.string().optional(),
-  MAX_STALENESS_SECONDS: wholeNumber(0, LARGEST_MAX_STALENESS_SECONDS).default(DEFAULT_MAX_STALENESS_SECONDS),
-  SYNC_INTERVAL_SECONDS: wholeNumber(1, LARGEST_SYNC_INTERVAL_SECONDS).default(DEFAULT_SYNC_INTERVAL_SECONDS),
-  OUTAGE_GRACE_SECONDS: wholeNumber(0, LARGEST_OUTAGE_GRACE_SECONDS).default(DEFAULT_OUTAGE_GRACE_SECONDS),
+  MINTMARK_ROOT_KEY: z.optional(z.string()),
+  MINTMARK_ROOT_KEY_PREVIOUS: z.optional(z.string()),
+  MAX_STALENESS_SECONDS: z.prefault(
+    wholeNumber(0, LARGEST_MAX_STALENESS_SECONDS),
+    DEFAULT_MAX_STALENESS_SECONDS,
+  ),
+  SYNC_INTERVAL_SECONDS: z.prefault(
+    wholeNumber(1, LARGEST_SYNC_INTERVAL_SECONDS),
+    DEFAULT_SYNC_INTERVAL_SECONDS,
+  ),
+  OUTAGE_GRACE_SECONDS: z.prefault(
+    wholeNumber(0, LARGEST_OUTAGE_GRACE_SECONDS),
+    DEFAULT_OUTAGE_GRACE_SECONDS,
+  ),
   MINTMARK_SIGNING_KEY: privateJwkSetting,
   MINTMARK_SIGNING_KEY_PREVIOUS: publicJwkSetting,
-  MINTMARK_ISSUER: z
-    .union([z.literal('').transform(() => undefined), z.string().superRefine(ruled(issuerFault))])
-    .optional(),
-  TOKEN_LIFETIME_SECONDS: wholeNumber(
-    SHORTEST_TOKEN_LIFETIME_SECONDS,
-    LONGEST_TOKEN_LIFETIME_SECONDS,
-  ).default(DEFAULT_TOKEN_LIFETIME_SECONDS),
+  MINTMARK_ISSUER: z.optional(z.union([unset, z.string().check(ruled(issuerFault))])),
+  TOKEN_LIFETIME_SECONDS: z.prefault(
+    wholeNumber(SHORTEST_TOKEN_LIFETIME_SECONDS, LONGEST_TOKEN_LIFETIME_SECONDS),
+    DEFAULT_TOKEN_LIFETIME_SECONDS,
+  ),
 });
 
 /** Reads the environment once: all of it, or the faults that name what is missing or wrong. */

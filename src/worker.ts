@@ -39,7 +39,11 @@ const platform: Platform = {
   },
   // An answer that leads elsewhere is none.
   fetch: (url, signal) => fetch(url, { redirect: 'manual', signal }),
-  sleep: (ms, signal) => scheduler.wait(ms, signal === undefined ? {} : { signal }),
+  sleep: (ms) => scheduler.wait(ms),
+  after: (ms, ring) => {
+    const timer = setTimeout(ring, ms);
+    return () => clearTimeout(timer);
+  },
   relay: (uses) => loopback().take(uses),
   log,
 };

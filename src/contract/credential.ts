@@ -1,4 +1,5 @@
 const VISIBLE_ASCII = /^[\x21-\x7e]+$/;
+const BLANK = /\s/;
 /** Repeated headers reach us joined by a comma and a space. */
 const REPEATED = /, /;
 
@@ -23,17 +24,20 @@ export type Presented =
  * even two that are equal.
  */
 export function credentialIn(headers: Pick<Headers, 'get'>, carriers: CredentialHeaders): Presented {
-  const present = Object.entries(carriers).flatMap(([name, schemes]) => {
-    const value = headers.get(name);
-    return value === null ? [] : [{ value, schemes }];
-  });
-  const [carrier, another] = present;
-  if (another !== undefined) return { fault: 'multiple_credentials' };
-  if (carrier === undefined) return { fault: 'missing_credential' };
-  const { value, schemes } = carrier;
+  let value: string | null = null;
+  let schemes: readonly Scheme[] = [];
+  for (const [name, taken] of Object.entries(carriers)) {
+    const found = headers.get(name);
+    if (found === null) continue;
+    if (value !== null) return { fault: 'multiple_credentials' };
+    value = found;
+    schemes = taken;
+  }
+  if (value === null) return { fault: 'missing_credential' };
   if (schemes.includes('bare')) return checked(value);
 
-  const [named = ''] = value.split(/\s/, 1);
+  const blankAt = value.search(BLANK);
+  const named = blankAt === -1 ? value : value.slice(0, blankAt);
   const rest = value.slice(named.length).trimStart();
   const scheme = schemes.find((known) => known === named.toLowerCase());
   if (scheme === undefined) return { fault: 'missing_credential' };

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 /** Every word that `code` can be. */
 export const PROBLEM_CODES = [
@@ -37,10 +37,10 @@ export type ProblemCode = (typeof PROBLEM_CODES)[number];
 export const problem = z.strictObject({
   type: z.string(),
   title: z.string(),
-  status: z.int().meta({ description: 'The HTTP status.' }),
+  status: z.int(),
   detail: z.string(),
   code: z.enum(PROBLEM_CODES),
   requestId: z.string(),
-  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).exactOptional(),
+  errors: z.exactOptional(z.array(z.strictObject({ path: z.string(), message: z.string() }))),
 });
 export type ProblemResource = z.infer<typeof problem>;

@@ -1,9 +1,8 @@
-import type * as z from 'zod';
+import * as z from 'zod/mini';
 
-/** For `superRefine`: the rule that a value breaks, or null. */
-export const ruled =
-  <Value>(faultOf: (value: Value) => string | null) =>
-  (value: Value, context: z.RefinementCtx<Value>): void => {
-    const message = faultOf(value);
-    if (message !== null) context.addIssue({ code: 'custom', message });
-  };
+/** A check that says the rule that a value breaks, or null. Other checks of the value are made as well. */
+export const ruled = <Value>(faultOf: (value: Value) => string | null) =>
+  z.check<Value>(({ value: input, issues }) => {
+    const message = faultOf(input);
+    if (message !== null) issues.push({ code: 'custom', message, input, continue: true });
+  });

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import { parseServiceAccountId } from '../core/id.ts';
 import { ACCOUNT_STATUSES, ROLES } from '../core/records.ts';
@@ -7,40 +7,40 @@ import { cursor, description, limit, metadata, name, scopes, timestamp, answered
 /** POST /v1/service-accounts */
 export const newServiceAccount = z.strictObject({
   name,
-  description: description.optional(),
-  permissions: scopes.optional(),
-  role: z.enum(ROLES).nullable().optional(),
-  metadata: metadata.optional(),
+  description: z.optional(description),
+  permissions: z.optional(scopes),
+  role: z.optional(z.nullable(z.enum(ROLES))),
+  metadata: z.optional(metadata),
 });
 
 /** PATCH /v1/service-accounts/{id}: absent is unchanged, null is cleared. */
 export const serviceAccountPatch = z.strictObject({
-  name: name.optional(),
-  description: description.optional(),
-  permissions: scopes.optional(),
-  role: z.enum(ROLES).nullable().optional(),
-  metadata: metadata.nullable().optional(),
+  name: z.optional(name),
+  description: z.optional(description),
+  permissions: z.optional(scopes),
+  role: z.optional(z.nullable(z.enum(ROLES))),
+  metadata: z.optional(z.nullable(metadata)),
 });
 
 /** GET /v1/service-accounts */
 export const serviceAccountQuery = z.strictObject({
   limit,
-  cursor: cursor(parseServiceAccountId).optional(),
+  cursor: z.optional(cursor(parseServiceAccountId)),
 });
 
 export const serviceAccount = z.strictObject({
   id: z.string(),
   organizationId: z.string(),
   name: z.string(),
-  description: z.string().nullable(),
+  description: z.nullable(z.string()),
   permissions: z.array(z.string()),
-  role: z.enum(ROLES).nullable(),
+  role: z.nullable(z.enum(ROLES)),
   status: z.enum(ACCOUNT_STATUSES),
   metadata: answeredMetadata,
   createdAt: timestamp,
   createdBy: z.string(),
   updatedAt: timestamp,
   updatedBy: z.string(),
-  disabledAt: timestamp.nullable(),
+  disabledAt: z.nullable(timestamp),
 });
 export type ServiceAccountResource = z.infer<typeof serviceAccount>;

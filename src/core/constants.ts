@@ -207,6 +207,9 @@ export const MAX_LINEAGE_PASSES = 100;
 /** Successors whose first use an isolate remembers having acted on. */
 export const MAX_SUCCESSIONS = 10_000;
 
+/** Refused credentials that an isolate logs: whoever sends more would fill the log, which costs more than refusing them. */
+export const MAX_REFUSALS_LOGGED_PER_SECOND = 10;
+
 /** How long one answer of the readiness probe is given to everyone who asks. */
 export const READINESS_TTL_MS = 5_000;
 /** What `Retry-After` says while a dependency is down. */

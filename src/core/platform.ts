@@ -11,8 +11,10 @@ export interface Platform {
   readonly background: (work: Promise<unknown>) => void;
   /** Asks another service over HTTPS; who asks bounds it. */
   readonly fetch: (url: string, signal: AbortSignal) => Promise<Response>;
-  /** Resolves after so many milliseconds, or rejects when the signal aborts. */
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Resolves after so many milliseconds: for work that goes on after an answer. */
+  readonly sleep: (ms: number) => Promise<void>;
+  /** Rings after so many milliseconds, unless what it returns was called by then: for a deadline within a request. */
+  readonly after: (ms: number, ring: () => void) => () => void;
   /** Takes uses that could not be written yet to an invocation of their own, which may last longer than this one. */
   readonly relay: (uses: readonly PendingUse[]) => Promise<void>;
   readonly log: (entry: LogEntry) => void;

@@ -70,7 +70,7 @@ const utf8 = new TextEncoder();
 /** SHA-256 of any text, in lower-case hexadecimal. */
 export async function digestOf(text: string): Promise<Digest> {
   const hash = await crypto.subtle.digest('SHA-256', utf8.encode(text));
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('') as Digest;
+  return new Uint8Array(hash).toHex() as Digest;
 }
 
 /** Whether two digests are equal, in a time that does not depend on where they differ. */

@@ -1,5 +1,5 @@
 import { compactVerify, decodeProtectedHeader, errors, SignJWT } from 'jose';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import type { AccessToken } from '../core/access_token.ts';
 import { CLOCK_TOLERANCE_MS, MAX_TOKEN_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
@@ -14,20 +14,26 @@ const TOKEN_TYPE = 'at+jwt';
 const COMPACT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
 
 /** Up to the last time that a date can be. */
-const seconds = z.int().min(0).max(8.64e12);
+const seconds = z.int().check(z.minimum(0), z.maximum(8.64e12));
+
+/** RFC 7519 §4.1.3: a single one may stand without a list. */
+const oneAudience = z.pipe(
+  z.string(),
+  z.transform((one: string) => [one]),
+);
 
 /** The claims of RFC 9068 §2.2, and whose key it was got with. */
 const claims = z.object({
   iss: z.string(),
-  sub: z.templateLiteral(['sa_', z.string()]).refine((id) => SERVICE_ACCOUNT_ID_PATTERN.test(id)),
+  sub: z.templateLiteral(['sa_', z.string()]).check(z.refine((id) => SERVICE_ACCOUNT_ID_PATTERN.test(id))),
   client_id: z.string(),
-  aud: z.union([z.string().transform((one) => [one]), z.array(z.string())]),
+  aud: z.union([oneAudience, z.array(z.string())]),
   iat: seconds,
-  nbf: seconds.optional(),
+  nbf: z.optional(seconds),
   exp: seconds,
   jti: z.templateLiteral(['key_', z.string(), '.', z.string()]),
-  key_id: z.templateLiteral(['key_', z.string()]).refine((id) => KEY_ID_PATTERN.test(id)),
-  scope: z.string().default(''),
+  key_id: z.templateLiteral(['key_', z.string()]).check(z.refine((id) => KEY_ID_PATTERN.test(id))),
+  scope: z.prefault(z.string(), ''),
 });
 
 /** What is said of a token's key beside what the token itself says. */

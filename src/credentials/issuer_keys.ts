@@ -1,5 +1,5 @@
 import { createLocalJWKSet, errors, type CryptoKey, type JWTHeaderParameters } from 'jose';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import {
   ISSUER_KEYS_COOLDOWN_MS,
@@ -17,9 +17,12 @@ import { within } from '../core/within.ts';
 
 /** RFC 7517 §5: members that are not understood are passed over. Secret keys have no place in what is public. */
 const keySet = z.object({
-  keys: z
-    .array(z.unknown())
-    .transform((keys) => keys.map((key) => publicKey.safeParse(key).data).filter((key) => key !== undefined)),
+  keys: z.pipe(
+    z.array(z.unknown()),
+    z.transform((keys: unknown[]) =>
+      keys.map((key) => publicKey.safeParse(key).data).filter((key) => key !== undefined),
+    ),
+  ),
 });
 const publicKey = z.looseObject({ kty: z.enum(['RSA', 'EC', 'OKP']) });
 
@@ -112,13 +115,13 @@ export class IssuerKeys {
   }
 
   async #ask(url: string): Promise<unknown> {
-    const { fetch, sleep } = this.#platform;
+    const { fetch, after } = this.#platform;
     const response = await fetch(url, AbortSignal.timeout(ISSUER_PATIENCE_MS));
-    if (response.status !== 200 || response.body === null) {
+    if (response.status !== 200) {
       await response.body?.cancel();
       throw new Error(`${url} answered ${response.status}`);
     }
-    const bytes = await readBounded(response.body, MAX_ISSUER_ANSWER_BYTES, ISSUER_PATIENCE_MS, sleep);
+    const bytes = await readBounded(response, MAX_ISSUER_ANSWER_BYTES, ISSUER_PATIENCE_MS, after);
     if (typeof bytes === 'string') throw new Error(`${url}: its answer is ${bytes}`);
     return JSON.parse(new TextDecoder().decode(bytes));
   }

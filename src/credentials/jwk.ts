@@ -1,7 +1,9 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
+
+import { json, unset } from './settings.ts';
 
 /** 32 bytes in base64url (RFC 7518 §6.2.1). */
-const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const coordinate = z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/));
 
 const publicMembers = { kty: z.literal('EC'), crv: z.literal('P-256'), x: coordinate, y: coordinate };
 
@@ -13,18 +15,9 @@ export type PublicJwk = z.output<typeof publicKey>;
 const privateKey = z.object({ ...publicMembers, d: coordinate });
 export type PrivateJwk = z.output<typeof privateKey>;
 
-const json = z.string().transform((text, context): unknown => {
-  try {
-    return JSON.parse(text);
-  } catch {
-    context.addIssue({ code: 'custom', message: 'must be a JWK, as JSON' });
-    return z.NEVER;
-  }
-});
-
 /** A setting that is a JWK; its faults say nothing of what it holds. */
-const settingOf = <Key extends z.ZodType>(key: Key, rule: string) =>
-  z.union([z.literal('').transform(() => undefined), json.pipe(key)], { error: rule }).optional();
+const settingOf = <Key extends z.ZodMiniType>(key: Key, rule: string) =>
+  z.optional(z.union([unset, z.pipe(json('must be a JWK, as JSON'), key)], { error: rule }));
 
 export const privateJwkSetting = settingOf(
   privateKey,

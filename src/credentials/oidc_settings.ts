@@ -1,9 +1,10 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import { DEFAULT_CLOCK_TOLERANCE_SECONDS, LARGEST_CLOCK_TOLERANCE_SECONDS } from '../core/constants.ts';
 import { isSafeUrl } from '../core/issuer.ts';
 import type { Fault } from '../core/refusal.ts';
 import { scopeFault, type Scope } from '../core/scope.ts';
+import { json } from './settings.ts';
 
 /** A trusted issuer of JWTs, and what they are worth here. */
 export interface OidcSettings {
@@ -31,31 +32,39 @@ export interface OidcSettings {
 /** Said in place of a claim's name: every token has all that any has. Outright, so that no slip opens so much. */
 const EVERYBODY = '*';
 
-const text = z.string().transform((value) => value.trim());
-const list = text.transform((value) => value.split(/[\s,]+/).filter((one) => one !== ''));
-const url = text.refine(isSafeUrl, { error: 'must be an https URL' });
-const someScopes = z
-  .array(z.string())
-  .refine((scopes) => scopes.every((scope) => scopeFault(scope) === null), {
+const text = z.pipe(
+  z.string(),
+  z.transform((value: string) => value.trim()),
+);
+const list = z.pipe(
+  text,
+  z.transform((value: string) => value.split(/[\s,]+/).filter((one) => one !== '')),
+);
+const someOf = list.check(z.refine((given) => given.length > 0, { error: 'is required beside OIDC_ISSUER' }));
+const url = text.check(z.refine(isSafeUrl, { error: 'must be an https URL' }));
+const someScopes = z.array(z.string()).check(
+  z.refine((scopes) => scopes.every((scope) => scopeFault(scope) === null), {
     error: 'must be scopes of Mintmark',
-  });
+  }),
+);
 
 const CLAIM_RULE = 'must be a JSON object of lists of scopes, such as {"admins": ["mintmark:*"]}';
-const byValue = z
-  .string()
-  .transform((json, context): unknown => {
-    try {
-      return JSON.parse(json);
-    } catch {
-      context.addIssue({ code: 'custom', message: CLAIM_RULE });
-      return z.NEVER;
-    }
-  })
-  .pipe(z.record(z.string(), someScopes, { error: CLAIM_RULE }))
-  .transform((record) => new Map(Object.entries(record)));
+const byValue = z.pipe(
+  z.pipe(json(CLAIM_RULE), z.record(z.string(), someScopes, { error: CLAIM_RULE })),
+  z.transform((record: Record<string, string[]>) => new Map(Object.entries(record))),
+);
 
 const HEADER_RULE = 'must be the name of a header that carries nothing else';
+
 const TOLERANCE_RULE = `must be a whole number from 0 to ${LARGEST_CLOCK_TOLERANCE_SECONDS}`;
+const clockTolerance = z
+  .pipe(
+    z.union([z.string().check(z.regex(/^[0-9]{1,3}$/)), z.int()], { error: TOLERANCE_RULE }),
+    z.transform((value: string | number) => Number(value)),
+  )
+  .check(
+    z.refine((value) => value >= 0 && value <= LARGEST_CLOCK_TOLERANCE_SECONDS, { error: TOLERANCE_RULE }),
+  );
 
 /** Headers that a credential comes in already, or that mean something else. */
 const TAKEN =
@@ -63,37 +72,33 @@ const TAKEN =
 
 const variables = z
   .strictObject({
-    OIDC_ISSUER: url.refine((issuer) => !/[?#]/.test(issuer), {
-      error: 'must have no query and no fragment',
-    }),
-    OIDC_AUDIENCE: list.refine((audience) => audience.length > 0, {
-      error: 'is required beside OIDC_ISSUER',
-    }),
-    OIDC_JWKS_URL: url.optional(),
-    OIDC_HEADER: text
-      .refine((name) => /^[A-Za-z0-9-]{1,64}$/.test(name) && !TAKEN.test(name), {
-        error: HEADER_RULE,
-      })
-      .optional(),
-    OIDC_SUBJECT_CLAIM: text.default('sub'),
-    OIDC_ORGANIZATIONS: list.refine((names) => names.length > 0, { error: 'is required beside OIDC_ISSUER' }),
-    OIDC_ORGANIZATION_CLAIM: text.optional(),
-    OIDC_SCOPES: list.pipe(someScopes),
+    OIDC_ISSUER: url.check(
+      z.refine((issuer) => !/[?#]/.test(issuer), { error: 'must have no query and no fragment' }),
+    ),
+    OIDC_AUDIENCE: someOf,
+    OIDC_JWKS_URL: z.optional(url),
+    OIDC_HEADER: z.optional(
+      text.check(
+        z.refine((name) => /^[A-Za-z0-9-]{1,64}$/.test(name) && !TAKEN.test(name), { error: HEADER_RULE }),
+      ),
+    ),
+    OIDC_SUBJECT_CLAIM: z.prefault(text, 'sub'),
+    OIDC_ORGANIZATIONS: someOf,
+    OIDC_ORGANIZATION_CLAIM: z.optional(text),
+    OIDC_SCOPES: z.pipe(list, someScopes),
     OIDC_SCOPES_CLAIM: text,
-    OIDC_SCOPES_BY_VALUE: byValue.optional(),
-    OIDC_CLOCK_TOLERANCE_SECONDS: z
-      .union([z.string().regex(/^[0-9]{1,3}$/), z.int()], { error: TOLERANCE_RULE })
-      .transform(Number)
-      .refine((value) => value >= 0 && value <= LARGEST_CLOCK_TOLERANCE_SECONDS, { error: TOLERANCE_RULE })
-      .default(DEFAULT_CLOCK_TOLERANCE_SECONDS),
+    OIDC_SCOPES_BY_VALUE: z.optional(byValue),
+    OIDC_CLOCK_TOLERANCE_SECONDS: z.prefault(clockTolerance, DEFAULT_CLOCK_TOLERANCE_SECONDS),
   })
-  .refine(
-    ({ OIDC_ORGANIZATIONS: names, OIDC_ORGANIZATION_CLAIM: claim }) =>
-      names.length < 2 || claim !== undefined,
-    {
-      path: ['OIDC_ORGANIZATION_CLAIM'],
-      error: `is required where there are several OIDC_ORGANIZATIONS: the claim that tells which, or ${EVERYBODY} for all`,
-    },
+  .check(
+    z.refine(
+      ({ OIDC_ORGANIZATIONS: names, OIDC_ORGANIZATION_CLAIM: claim }) =>
+        names.length < 2 || claim !== undefined,
+      {
+        path: ['OIDC_ORGANIZATION_CLAIM'],
+        error: `is required where there are several OIDC_ORGANIZATIONS: the claim that tells which, or ${EVERYBODY} for all`,
+      },
+    ),
   );
 
 /** The settings of a trusted issuer: null where none is named, or what is wrong with them. */

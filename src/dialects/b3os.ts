@@ -1,8 +1,8 @@
 import { Hono, type Context } from 'hono';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import type { HttpRefusal } from '../contract/describe.ts';
-import { description, instant, limit, name, scopes } from '../contract/fields.ts';
+import { description, instant, limit, name, numeral, scopes } from '../contract/fields.ts';
 import { timestampOf } from '../contract/resources.ts';
 import { ruled } from '../contract/ruled.ts';
 import { usually, type Told } from '../contract/told.ts';
@@ -18,35 +18,26 @@ import { json, query } from '../http/input.ts';
 import { problem } from '../http/problem.ts';
 import { inNames, type Dialect } from './dialect.ts';
 
-const newAccount = z.object({ name, permissions: scopes, description: description.optional() });
+const newAccount = z.object({ name, permissions: scopes, description: z.optional(description) });
 const accountPatch = z.object({
-  name: name.nullish(),
-  permissions: scopes.nullish(),
-  description: description.optional(),
+  name: z.nullish(name),
+  permissions: z.nullish(scopes),
+  description: z.optional(description),
 });
 
 const newKeyBy = (clock: () => number) =>
   z.object({
     name,
-    description: description.optional(),
-    expiresAt: instant.superRefine(ruled((ms) => tenYearFault(ms, clock()))).nullish(),
-    scope: z.enum(['read', 'read-write']).nullish(),
-    serviceAccountId: z.string().nullish(),
+    description: z.optional(description),
+    expiresAt: z.nullish(instant.check(ruled((ms) => tenYearFault(ms, clock())))),
+    scope: z.nullish(z.enum(['read', 'read-write'])),
+    serviceAccountId: z.nullish(z.string()),
   });
 
 /** The keyring's fields by the names here. */
 const NAMES = new Map([['scopes', 'scope']]);
 
-const OFFSET_RULE = `must be a whole number from 0 to ${MAX_OFFSET}`;
-const page = z.object({
-  limit,
-  offset: z
-    .string()
-    .regex(/^[0-9]{1,5}$/, { error: OFFSET_RULE })
-    .transform(Number)
-    .refine((value) => value <= MAX_OFFSET, { error: OFFSET_RULE })
-    .default(0),
-});
+const page = z.object({ limit, offset: z.prefault(numeral(5, 0, MAX_OFFSET), '0') });
 
 /** B3OS, https://docs.b3os.org/api: keys, and service accounts. */
 export const b3os: Dialect = {

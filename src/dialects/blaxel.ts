@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import { createMiddleware } from 'hono/factory';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { description, duration, name } from '../contract/fields.ts';
@@ -22,12 +22,12 @@ import { grantToken } from '../standards/token.ts';
 import { inNames, type Dialect } from './dialect.ts';
 import { REASON_PHRASES } from './reason_phrases.ts';
 
-const newAccount = z.object({ name, description: description.optional() });
-const accountPatch = z.object({ name: name.nullish(), description: description.optional() });
-const newKey = z.object({ name: name.nullish(), expires_in: duration.nullish() });
+const newAccount = z.object({ name, description: z.optional(description) });
+const accountPatch = z.object({ name: z.nullish(name), description: z.optional(description) });
+const newKey = z.object({ name: z.nullish(name), expires_in: z.nullish(duration) });
 
 /** What only Blaxel says of a key: an expiry as it was written, and which key is an account's `client_secret`. */
-const kept = z.object({ expires_in: z.string().optional(), is_client_secret: z.boolean().optional() });
+const kept = z.object({ expires_in: z.optional(z.string()), is_client_secret: z.optional(z.boolean()) });
 const keptOf = ({ vendor }: ApiKey): z.output<typeof kept> => kept.safeParse(vendor?.['blaxel']).data ?? {};
 
 /** The keyring's fields by the names here. */

@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { text } from '../contract/fields.ts';
@@ -23,10 +23,9 @@ const MAX_GRACE_MINUTES = 10;
 const NAMES = new Map([['gracePeriod', 'gracePeriodMinutes']]);
 
 const expiresAtBy = (clock: () => number) =>
-  z
-    .int({ error: 'must be a whole number of milliseconds' })
-    .superRefine(ruled((ms) => expiryFault(ms, clock())))
-    .optional();
+  z.optional(
+    z.int({ error: 'must be a whole number of milliseconds' }).check(ruled((ms) => expiryFault(ms, clock()))),
+  );
 
 const newKeyBy = (clock: () => number) =>
   z.strictObject({ name: text(1, 128), expiresAt: expiresAtBy(clock) });
@@ -34,7 +33,7 @@ const newKeyBy = (clock: () => number) =>
 const rotationBy = (clock: () => number) =>
   z.strictObject({
     expiresAt: expiresAtBy(clock),
-    gracePeriodMinutes: z.int().min(0).max(MAX_GRACE_MINUTES).default(0),
+    gracePeriodMinutes: z.prefault(z.int().check(z.minimum(0), z.maximum(MAX_GRACE_MINUTES)), 0),
   });
 
 /** Factory, https://docs.factory.ai/api-reference: the keys of service accounts. */

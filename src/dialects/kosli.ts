@@ -1,5 +1,5 @@
 import { Hono } from 'hono';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import { text } from '../contract/fields.ts';
@@ -47,11 +47,13 @@ const description = text(0, 512);
 const privilege = z.enum(PRIVILEGES);
 
 const newAccount = z.object({
-  name: z.string().regex(/^[a-zA-Z0-9-]{1,64}$/, { error: 'must have 1 to 64 letters, digits and hyphens' }),
-  description: description.nullish(),
-  privilege: privilege.default('reader'),
+  name: z
+    .string()
+    .check(z.regex(/^[a-zA-Z0-9-]{1,64}$/, { error: 'must have 1 to 64 letters, digits and hyphens' })),
+  description: z.nullish(description),
+  privilege: z.prefault(privilege, 'reader'),
 });
-const accountPatch = z.object({ description: description.nullish(), privilege: privilege.optional() });
+const accountPatch = z.object({ description: z.nullish(description), privilege: z.optional(privilege) });
 
 function expiryRule(expiresAt: number, now: number): string | null {
   if (expiresAt === NEVER) return null;
@@ -59,20 +61,23 @@ function expiryRule(expiresAt: number, now: number): string | null {
 }
 
 const expiresAtBy = (clock: () => number) =>
-  z
-    .int({ error: 'must be a whole number of seconds' })
-    .superRefine(ruled((seconds) => expiryRule(seconds * 1_000, clock())))
-    .nullish()
-    .transform((seconds) =>
+  z.pipe(
+    z.nullish(
+      z
+        .int({ error: 'must be a whole number of seconds' })
+        .check(ruled((seconds) => expiryRule(seconds * 1_000, clock()))),
+    ),
+    z.transform((seconds: number | null | undefined) =>
       seconds === undefined || seconds === null || seconds === NEVER ? null : seconds * 1_000,
-    );
+    ),
+  );
 
 const newKeyBy = (clock: () => number) =>
   z.object({ description: text(1, 256), expires_at: expiresAtBy(clock) });
 
 const rotationBy = (clock: () => number) =>
   z.object({
-    grace_period_hours: z.int().min(1).max(MAX_GRACE_HOURS).default(24),
+    grace_period_hours: z.prefault(z.int().check(z.minimum(1), z.maximum(MAX_GRACE_HOURS)), 24),
     expires_at: expiresAtBy(clock),
   });
 

@@ -21,11 +21,9 @@ export const readBody = createMiddleware<AppEnv>(async (c, next) => {
   const { bytes, mediaType } = read;
   if (bytes.length > 0 && !JSON_MEDIA_TYPE.test(mediaType))
     return problem(c, { kind: 'unsupported_media_type', detail: 'Send Content-Type: application/json.' });
-  const json = bytes.length === 0 ? '{}' : textOf(bytes);
-  if (json === null || !isJson(json)) return problem(c, NO_JSON);
-  const readable = new Headers(c.req.raw.headers);
-  readable.set('Content-Type', 'application/json');
-  c.req.raw = new Request(c.req.url, { method: c.req.method, headers: readable, body: json });
+  const json = bytes.length === 0 ? {} : parsed(textOf(bytes));
+  if (json === undefined) return problem(c, NO_JSON);
+  c.set('json', json);
   return next();
 });
 
@@ -38,13 +36,8 @@ const NO_JSON: HttpRefusal = {
 export async function readBytes<Env extends AppEnv>(
   c: Context<Env>,
 ): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string } | { readonly refusal: HttpRefusal }> {
-  const { headers, body } = c.req.raw;
-  if (Number(headers.get('Content-Length') ?? 0) > MAX_BODY_BYTES)
-    return { refusal: { kind: 'payload_too_large' } };
-  const bytes =
-    body === null
-      ? new Uint8Array()
-      : await readBounded(body, MAX_BODY_BYTES, BODY_TIMEOUT_MS, c.get('sleep'));
+  const { headers } = c.req.raw;
+  const bytes = await readBounded(c.req.raw, MAX_BODY_BYTES, BODY_TIMEOUT_MS, c.get('after'));
   if (bytes === 'too_large') return { refusal: { kind: 'payload_too_large' } };
   if (bytes === 'too_slow') return { refusal: { kind: 'request_timeout' } };
   if (bytes === 'broken') return { refusal: { kind: 'invalid_json', detail: 'It broke off.' } };
@@ -66,11 +59,11 @@ export function textOf(bytes: Uint8Array): string | null {
   }
 }
 
-function isJson(text: string): boolean {
+/** Undefined: it is no JSON. */
+export function parsed(text: string | null): unknown {
   try {
-    JSON.parse(text);
-    return true;
+    return text === null ? undefined : JSON.parse(text);
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -4,6 +4,9 @@ import { credentialIn, type CredentialHeaders } from '../contract/credential.ts'
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { AppEnv } from './env.ts';
 
+/** No headers beside those of a format. */
+export const NO_CARRIERS: CredentialHeaders = {};
+
 const CONTRACT_HEADERS: CredentialHeaders = { Authorization: ['bearer', 'basic'], 'X-API-Key': ['bare'] };
 
 /** RFC 9110 §9.2.1. */
@@ -15,10 +18,11 @@ export function readCredential<Env extends AppEnv>(
   carriers: CredentialHeaders = CONTRACT_HEADERS,
 ): Result<string> {
   const more = c.get('moreCarriers');
-  const isAmbient = Object.keys(more).some((name) => c.req.header(name) !== undefined);
+  const isAmbient =
+    more !== NO_CARRIERS && Object.keys(more).some((name) => c.req.header(name) !== undefined);
   if (isAmbient && !SAFE_METHODS.has(c.req.method) && isFromElsewhere(c.req.raw))
     return refuse({ kind: 'invalid_credential', reason: 'sent by a page of another site' });
-  return credentialOf(c.req.raw.headers, { ...carriers, ...more });
+  return credentialOf(c.req.raw.headers, more === NO_CARRIERS ? carriers : { ...carriers, ...more });
 }
 
 /** The same in the contract's headers alone. */

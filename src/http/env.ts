@@ -9,7 +9,11 @@ export interface AppEnv {
   Variables: {
     origin: Origin;
     log: Platform['log'];
-    sleep: Platform['sleep'];
+    /** For refused credentials, which may come in floods. */
+    logRefused: Platform['log'];
+    after: Platform['after'];
+    /** The body, where `readBody` has read it. */
+    json: unknown;
     /** Headers beside the contract's, or a format's, that carry a credential. */
     moreCarriers: CredentialHeaders;
     /** How refusals are written: as the contract has it, unless the path speaks otherwise. */

@@ -1,20 +1,24 @@
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
-import type { CredentialHeaders } from '../contract/credential.ts';
-import { MAX_IP_LENGTH, MIN_ROOT_KEY_LENGTH } from '../core/constants.ts';
+import { MAX_IP_LENGTH, MAX_REFUSALS_LOGGED_PER_SECOND, MIN_ROOT_KEY_LENGTH } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, holdsSecret } from '../core/secret.ts';
+import { thinned } from '../core/thinned.ts';
 import { userAgentOf } from '../core/user_agent.ts';
+import { NO_CARRIERS } from './credential.ts';
 import type { AppEnv } from './env.ts';
 import { contractWriter } from './refusal_writer.ts';
+import { commonHeaders } from './whole.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
 /** Gives each request its id and its log, and each answer, errors too, the headers that every answer has. */
-export function origin({ log, sleep }: Platform, rootKeys: RootKeys, assertionHeader: string | null = null) {
-  const moreCarriers: CredentialHeaders = assertionHeader === null ? {} : { [assertionHeader]: ['bare'] };
+export function origin(platform: Platform, rootKeys: RootKeys, assertionHeader: string | null = null) {
+  const { log, after } = platform;
+  const logRefused = thinned(platform, MAX_REFUSALS_LOGGED_PER_SECOND);
+  const moreCarriers = assertionHeader === null ? NO_CARRIERS : { [assertionHeader]: ['bare' as const] };
   return createMiddleware<AppEnv>(async (c, next) => {
     const sent = c.req.header('X-Request-Id');
     const requestId = sent !== undefined && (await isKept(sent, rootKeys)) ? sent : crypto.randomUUID();
@@ -24,12 +28,14 @@ export function origin({ log, sleep }: Platform, rootKeys: RootKeys, assertionHe
       userAgent: userAgentOf(c.req.header('User-Agent') ?? ''),
     });
     c.set('log', log);
-    c.set('sleep', sleep);
+    c.set('logRefused', logRefused);
+    c.set('after', after);
     c.set('moreCarriers', moreCarriers);
     c.set('writeRefusal', contractWriter);
     await next();
-    c.res.headers.set('X-Request-Id', requestId);
-    c.res.headers.set('Cache-Control', 'no-store');
+    const { headers } = c.res;
+    if (headers.get('X-Request-Id') === requestId) return;
+    for (const [name, value] of Object.entries(commonHeaders(requestId))) headers.set(name, value);
   });
 }
 

@@ -10,6 +10,7 @@ import { identify, principalNow } from './caller.ts';
 import type { PrincipalEnv } from './env.ts';
 import { json, noQuery } from './input.ts';
 import { problem } from './problem.ts';
+import { wholeJson } from './whole.ts';
 
 const NEEDED: ManagementScope = 'mintmark:keys:verify';
 
@@ -33,7 +34,9 @@ export function verify(verifier: Verifier, clock: () => number) {
         organizationId,
         usedFrom: { ip, userAgent },
       });
-      return isUnasked(verdict) ? problem(c, { kind: 'rate_limited' }) : c.json(verdictResource(verdict));
+      return isUnasked(verdict)
+        ? problem(c, { kind: 'rate_limited' })
+        : wholeJson(c, verdictResource(verdict));
     },
   );
 }
@@ -41,6 +44,6 @@ export function verify(verifier: Verifier, clock: () => number) {
 /** GET /v1/whoami: what the presented credential is and may do. */
 export function whoami(verifier: Verifier, clock: () => number) {
   return new Hono<PrincipalEnv>().get('/', identify(verifier, clock), noQuery, (c) =>
-    c.json(whoamiResource(c.get('principal'))),
+    wholeJson(c, whoamiResource(c.get('principal'))),
   );
 }

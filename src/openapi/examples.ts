@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 
 import { problemResource } from '../contract/resources.ts';
 import { SECRET_FORMAT_VERSION, SECRET_PATTERN } from '../core/secret.ts';

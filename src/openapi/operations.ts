@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 
 import { accountKeyQuery, keyQuery } from '../contract/api_keys.ts';
 import { auditEventQuery } from '../contract/audit_events.ts';
@@ -44,7 +44,7 @@ export interface Operation {
   /** The body that it takes. `none`: it reads a body, and refuses one that has fields. */
   readonly body?: RequestName | 'none';
   readonly isBodyOptional?: true;
-  readonly query?: z.ZodType;
+  readonly query?: z.ZodMiniType;
   readonly success: Success;
   /** Whether the answer tells `Mintmark-Effective-By`: always, or where the change takes something away. */
   readonly effectiveBy?: 'always' | 'where it weakens';

@@ -1,24 +1,29 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import {
   apiKey,
+  gracePeriod,
   keyPatch,
   mintedKey,
   newAccountKey,
   newKey,
+  reason,
   revocation,
   revokedKey,
   rotatedKey,
   rotation,
+  search,
 } from '../contract/api_keys.ts';
-import { auditEvent } from '../contract/audit_events.ts';
+import { auditEvent, change, id as auditedId } from '../contract/audit_events.ts';
 import {
   answeredMetadata,
+  description as descriptionField,
   duration,
+  grantableScope,
   ip,
   limit,
   metadata,
-  scopes,
+  name as nameField,
   serviceAccountId,
   timestamp,
 } from '../contract/fields.ts';
@@ -26,7 +31,17 @@ import { newOrganization, organization, organizationPatch } from '../contract/or
 import { problem } from '../contract/problem.ts';
 import { newServiceAccount, serviceAccount, serviceAccountPatch } from '../contract/service_accounts.ts';
 import { verdict, verifyRequest, whoami } from '../contract/verdict.ts';
-import { DEFAULT_PAGE_SIZE, MAX_IP_LENGTH, MAX_PAGE_SIZE, MAX_SCOPE_LENGTH } from '../core/constants.ts';
+import {
+  DEFAULT_PAGE_SIZE,
+  MAX_DESCRIPTION_LENGTH,
+  MAX_IP_LENGTH,
+  MAX_NAME_LENGTH,
+  MAX_PAGE_SIZE,
+  MAX_REASON_LENGTH,
+  MAX_SCOPE_LENGTH,
+  MAX_SEARCH_BYTES,
+  MAX_USER_ID_LENGTH,
+} from '../core/constants.ts';
 import { SERVICE_ACCOUNT_ID_PATTERN } from '../core/id.ts';
 import { SCOPE_PATTERN } from '../core/scope.ts';
 import { FIELD_DESCRIPTIONS } from './descriptions.ts';
@@ -34,8 +49,8 @@ import { FIELD_DESCRIPTIONS } from './descriptions.ts';
 /** A JSON Schema of the dialect that OpenAPI 3.1 uses: draft 2020-12. */
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
-const pageOf = <Item extends z.ZodType>(item: Item) =>
-  z.strictObject({ data: z.array(item), nextCursor: z.string().nullable() });
+const pageOf = <Item extends z.ZodMiniType>(item: Item) =>
+  z.strictObject({ data: z.array(item), nextCursor: z.nullable(z.string()) });
 
 const health = z.strictObject({ status: z.literal('ok'), version: z.string() });
 
@@ -44,8 +59,8 @@ const readiness = z.strictObject({
   status: z.enum(['ok', 'unavailable']),
   version: z.string(),
   rootKey: z.enum(['ok', 'missing', 'unusable']),
-  database: dependency.exactOptional(),
-  cache: dependency.exactOptional(),
+  database: z.exactOptional(dependency),
+  cache: z.exactOptional(dependency),
 });
 
 const wellKnown = z.strictObject({
@@ -94,8 +109,19 @@ export type Answered<Name extends AnswerName> = z.output<(typeof ANSWERS)[Name]>
 
 const jsonObject: JsonSchema = { type: 'object', additionalProperties: true };
 
-/** What JSON Schema can't learn from zod's checks and transforms: each says here what it is on the wire. */
+const textOf = (minLength: number, maxLength: number): JsonSchema => ({
+  type: 'string',
+  minLength,
+  maxLength,
+});
+
+/** What JSON Schema can't learn from zod's checks and transforms, nor from a name: each says here what it is on the wire. */
 const ON_THE_WIRE = new Map<z.core.$ZodType, JsonSchema>([
+  [nameField, textOf(1, MAX_NAME_LENGTH)],
+  [descriptionField.def.innerType, textOf(0, MAX_DESCRIPTION_LENGTH)],
+  [reason, textOf(0, MAX_REASON_LENGTH)],
+  [search, textOf(1, MAX_SEARCH_BYTES)],
+  [auditedId, textOf(1, MAX_USER_ID_LENGTH)],
   [metadata, jsonObject],
   [answeredMetadata, jsonObject],
   [serviceAccountId, { type: 'string', pattern: SERVICE_ACCOUNT_ID_PATTERN.source }],
@@ -111,18 +137,18 @@ const ON_THE_WIRE = new Map<z.core.$ZodType, JsonSchema>([
     },
   ],
   [duration, { type: 'string', pattern: '^[1-9][0-9]*[smhdw]$' }],
+  [gracePeriod, { type: 'string', pattern: '^(?:0s|[1-9][0-9]*[smhdw])$', default: '24h' }],
   [
-    rotation.shape.gracePeriod.unwrap(),
-    { type: 'string', pattern: '^(?:0s|[1-9][0-9]*[smhdw])$', default: '24h' },
-  ],
-  [
-    scopes.in.element,
+    grantableScope,
     { type: 'string', minLength: 1, maxLength: MAX_SCOPE_LENGTH, pattern: SCOPE_PATTERN.source },
   ],
   [
     timestamp,
     { type: 'string', format: 'date-time', pattern: String.raw`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$` },
   ],
+  [problem.shape.status, { type: 'integer', description: 'The HTTP status.' }],
+  [change.shape.from, { description: 'The value before.' }],
+  [change.shape.to, { description: 'The value after.' }],
   // A query carries text; OpenAPI describes the value that the text writes.
   [limit, { type: 'integer', minimum: 1, maximum: MAX_PAGE_SIZE, default: DEFAULT_PAGE_SIZE }],
 ]);
@@ -186,7 +212,7 @@ function described(schema: JsonSchema): JsonSchema {
 const hasProperties = (value: unknown): value is { properties: Record<string, JsonSchema> } =>
   typeof value === 'object' && value !== null && 'properties' in value;
 
-function convert(schemas: Readonly<Record<string, z.ZodType>>, io: 'input' | 'output') {
+function convert(schemas: Readonly<Record<string, z.ZodMiniType>>, io: 'input' | 'output') {
   const registry = z.registry<{ id: string }>();
   for (const [id, schema] of Object.entries(schemas)) registry.add(schema, { id });
   const { schemas: converted } = z.toJSONSchema(registry, {
@@ -209,7 +235,7 @@ export function componentSchemas(): Record<string, JsonSchema> {
 }
 
 /** The parameters of a query, each by its own schema. */
-export function queryProperties(query: z.ZodType): Record<string, JsonSchema> {
+export function queryProperties(query: z.ZodMiniType): Record<string, JsonSchema> {
   const { properties = {} } = described(
     z.toJSONSchema(query, { io: 'input', override, unrepresentable: 'any' }),
   );

@@ -1,4 +1,4 @@
-import type * as z from 'zod';
+import type * as z from 'zod/mini';
 
 import { describe, thrownRefusal } from '../contract/describe.ts';
 import { faultsOf } from '../contract/faults.ts';
@@ -32,7 +32,10 @@ export async function answered<Value>(
 }
 
 /** An argument by its schema. */
-export function parsed<Schema extends z.ZodType>(schema: Schema, input: unknown): Result<z.output<Schema>> {
+export function parsed<Schema extends z.ZodMiniType>(
+  schema: Schema,
+  input: unknown,
+): Result<z.output<Schema>> {
   const { success, data, error } = schema.safeParse(input);
   return success
     ? accept(data)

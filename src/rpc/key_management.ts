@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import {
   keyListRequest,
@@ -40,7 +40,7 @@ export type RotationInput = z.input<typeof rotation>;
 export type RevocationInput = z.input<typeof revocation>;
 
 /** The arguments of a call on one key. */
-const named = <Schema extends z.ZodType>(schema: Schema) => z.object({ id: z.string(), input: schema });
+const named = <Schema extends z.ZodMiniType>(schema: Schema) => z.object({ id: z.string(), input: schema });
 
 interface KeyServices {
   readonly callers: Callers;
@@ -128,7 +128,7 @@ export class KeyManagement {
     );
   }
 
-  async #call<Schema extends z.ZodType, Value>(
+  async #call<Schema extends z.ZodMiniType, Value>(
     schema: Schema,
     input: unknown,
     call: (caller: Caller, request: z.output<Schema>) => Promise<Result<Value>>,

@@ -1,9 +1,9 @@
 import type { Context } from 'hono';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import type { Refusal } from '../core/refusal.ts';
-import { readBytes, textOf } from '../http/body.ts';
+import { parsed, readBytes, textOf } from '../http/body.ts';
 import type { AppEnv } from '../http/env.ts';
 
 /** Parameters by name: each once, but for those that RFC 8707 §2 lets be repeated. */
@@ -44,14 +44,6 @@ export async function readFormOrJson<Env extends AppEnv>(
 }
 
 const strings = z.record(z.string(), z.string());
-
-function parsed(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? '');
-  } catch {
-    return undefined;
-  }
-}
 
 /** Pairs of names and values as a form, unless one is told twice. */
 function formOf(

@@ -10,6 +10,7 @@ import { readKey } from '../http/credential.ts';
 import type { AppEnv } from '../http/env.ts';
 import { problem } from '../http/problem.ts';
 import { contractWriter, type RefusalWriter } from '../http/refusal_writer.ts';
+import { whole } from '../http/whole.ts';
 import type { Verifier } from '../verifier/verifier.ts';
 
 const NO_SCOPES = '-';
@@ -33,7 +34,8 @@ export function forwardAuth(verifier: Verifier) {
     const judged = await judge(c, verifier, c.req.param('organization'), c.req.param('scopes'));
     if (!judged.ok) return problem(c, judged.refusal);
     // Envoy takes no other success.
-    return c.body(null, c.req.header(PROXY) === 'envoy' ? 200 : 204, identityOf(judged.value));
+    const status = c.req.header(PROXY) === 'envoy' ? 200 : 204;
+    return whole(c, null, status, identityOf(judged.value));
   });
 }
 

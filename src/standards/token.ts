@@ -1,4 +1,5 @@
 import { Hono, type Context } from 'hono';
+import { createMiddleware } from 'hono/factory';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import type { Refusal } from '../core/refusal.ts';
@@ -27,17 +28,21 @@ export type TokenFault =
 
 /** POST /oauth/token: a token for a service account's key (RFC 6749 §4.4). */
 export function token(services: TokenServices, lifetimeSeconds: number) {
-  return new Hono<AppEnv>().post('/', async (c) => {
+  return new Hono<AppEnv>().post('/', notCached, async (c) => {
     const read = await readForm(c);
     if ('refusal' in read) return refused(c, read.refusal);
     const granted = await grantToken(c, services, read.form, lifetimeSeconds);
-    // RFC 6749 §5.1.
-    c.header('Pragma', 'no-cache');
     if ('refusal' in granted) return refused(c, granted.refusal);
     if ('error' in granted) return faulted(c, granted);
     return c.json(tokenResponse(granted));
   });
 }
+
+/** RFC 6749 §5.1; that it is not stored is said of every answer. */
+const notCached = createMiddleware<AppEnv>(async (c, next) => {
+  await next();
+  c.res.headers.set('Pragma', 'no-cache');
+});
 
 /** What a request for a token comes to, whoever writes the answer. Nothing but the request's form is read before the client is known. */
 export async function grantToken<Env extends AppEnv>(
@@ -82,7 +87,7 @@ function withoutClient<Env extends AppEnv>(
   if (refusal.kind !== 'missing_credential' && refusal.kind !== 'invalid_credential') return { refusal };
   const { requestId } = c.get('origin');
   const reason = refusal.kind === 'invalid_credential' ? refusal.reason : 'none';
-  c.get('log')({ level: 'info', event: 'credential_refused', requestId, reason });
+  c.get('logRefused')({ level: 'info', event: 'credential_refused', requestId, reason });
   return NO_CLIENT;
 }
 

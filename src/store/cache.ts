@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import { KV_EDGE_CACHE_TTL_SECONDS, KV_MIN_TTL_SECONDS, KV_RECORD_TTL_SECONDS } from '../core/constants.ts';
 import type { Handle } from '../core/handle.ts';
@@ -12,35 +12,35 @@ const FORMAT_VERSION = 3;
 const cachedRecord = z.object({
   key: z.object({
     id: z.templateLiteral(['key_', z.string()]),
-    userId: z.string().nullable(),
+    userId: z.nullable(z.string()),
     name: z.string(),
     environment: z.enum(ENVIRONMENTS),
-    scopes: z.array(z.string()).nullable(),
+    scopes: z.nullable(z.array(z.string())),
     metadata: z.record(z.string(), z.json()),
     enabled: z.boolean(),
     createdAt: z.number(),
-    expiresAt: z.number().nullable(),
-    revokedAt: z.number().nullable(),
-    supersedes: z.templateLiteral(['key_', z.string()]).nullable(),
+    expiresAt: z.nullable(z.number()),
+    revokedAt: z.nullable(z.number()),
+    supersedes: z.nullable(z.templateLiteral(['key_', z.string()])),
     revokedTokens: z.array(z.templateLiteral(['key_', z.string(), '.', z.string()])),
     revision: z.number(),
   }),
-  account: z
-    .object({
+  account: z.nullable(
+    z.object({
       id: z.templateLiteral(['sa_', z.string()]),
       permissions: z.array(z.string()),
-      role: z.enum(ROLES).nullable(),
-      disabledAt: z.number().nullable(),
+      role: z.nullable(z.enum(ROLES)),
+      disabledAt: z.nullable(z.number()),
       revision: z.number(),
-    })
-    .nullable(),
+    }),
+  ),
   organization: z.object({
     id: z.templateLiteral(['org_', z.string()]),
     slug: z.string(),
     keyPrefix: z.string(),
     personalKeyPermissions: z.array(z.string()),
-    maxLiveKeys: z.number().nullable(),
-    maxKeyLifetime: z.string().nullable(),
+    maxLiveKeys: z.nullable(z.number()),
+    maxKeyLifetime: z.nullable(z.string()),
     revision: z.number(),
   }),
   generation: z.string(),

@@ -1,4 +1,4 @@
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import { KV_EDGE_CACHE_TTL_SECONDS, KV_SNAPSHOT_TTL_SECONDS } from '../core/constants.ts';
 import type { Snapshot } from '../core/knowledge.ts';

@@ -19,6 +19,7 @@ const platform: Platform = {
     throw new TypeError('nothing is reached');
   },
   sleep: () => Promise.resolve(),
+  after: () => () => undefined,
   relay: () => Promise.resolve(),
   log: () => {},
 };

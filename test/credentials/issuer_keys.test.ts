@@ -356,6 +356,11 @@ const USELESS: Readonly<Record<string, TestIssuer['jwks']>> = {
   'an empty object': json({}),
   '256 KiB and more': text(huge),
   '50 MB': () => new Response(endlessBody(() => new Uint8Array(1_048_576).fill(32))),
+  'a kilobyte, which holds 50 MB compressed': () =>
+    new Response(
+      endlessBody(() => new Uint8Array(1_048_576).fill(32)),
+      { headers: { 'Content-Length': '1024', 'Content-Encoding': 'gzip' } },
+    ),
   'a body that breaks off': broken,
 };
 

@@ -59,6 +59,10 @@ export class Isolate {
         this.kvAnsweredAt = world.now;
       },
     );
+    const after: Platform['after'] = (ms, ring) =>
+      world.after(ms, () => {
+        if (this.isAlive) ring();
+      });
     const platform: Platform = {
       clock: () => world.now,
       random: (array) => bytes.fill(array),
@@ -68,16 +72,8 @@ export class Isolate {
       fetch: async () => {
         throw new TypeError('nothing is reached');
       },
-      sleep: (ms, signal) =>
-        new Promise((resolve, reject) => {
-          const cancel = world.after(ms, () => {
-            if (this.isAlive) resolve();
-          });
-          signal?.addEventListener('abort', () => {
-            cancel();
-            reject(new Error('aborted'));
-          });
-        }),
+      sleep: (ms) => new Promise((resolve) => after(ms, resolve)),
+      after,
       relay: async (uses) => shared.anyOther()?.services.uses.take(uses),
       log: () => undefined,
     };

@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createTestHarness } from 'wrangler';
-import * as z from 'zod';
+import * as z from 'zod/mini';
 
 import {
   createClient,
@@ -68,10 +68,10 @@ const WAYS: Readonly<Record<string, (options: Options) => Client>> = {
 const effective = z.strictObject({ effectiveBy: timestamp });
 const kept = z.strictObject({});
 /** A resource out of which something was taken away. */
-const weakened = <Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) =>
-  schema.extend({ effectiveBy: timestamp });
-const pageOf = (schema: z.ZodType) =>
-  z.strictObject({ data: z.array(schema), nextCursor: z.string().nullable() });
+const weakened = <Schema extends z.ZodMiniObject>(schema: Schema) =>
+  z.extend(schema, { effectiveBy: timestamp });
+const pageOf = (schema: z.ZodMiniType) =>
+  z.strictObject({ data: z.array(schema), nextCursor: z.nullable(z.string()) });
 
 const aName = (): string => `name ${crypto.randomUUID()}`;
 const codeOf = (answer: object | Refused): string => ('error' in answer ? answer.error.code : 'no refusal');

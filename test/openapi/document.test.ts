@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
+import { keyQuery } from '../../src/contract/api_keys.ts';
+import { auditEventQuery } from '../../src/contract/audit_events.ts';
 import { PROBLEM_CODES } from '../../src/contract/problem.ts';
 import { holdsSecret } from '../../src/core/secret.ts';
 import { FIELD_DESCRIPTIONS } from '../../src/openapi/descriptions.ts';
 import { REQUEST_EXAMPLES } from '../../src/openapi/examples.ts';
 import { OPERATIONS } from '../../src/openapi/operations.ts';
-import { REQUESTS } from '../../src/openapi/schemas.ts';
+import { queryProperties, REQUESTS } from '../../src/openapi/schemas.ts';
 import { routesOf } from '../http/endpoints.ts';
 import { TestService } from '../support/service.ts';
 import { DOCUMENT, faultsAt, resolve } from './conforms.ts';
@@ -43,6 +45,27 @@ describe('the document', () => {
     );
     expect(anything).toEqual([]);
     expect(holdsSecret(JSON.stringify(DOCUMENT))).toBe(false);
+  });
+
+  it('gives each text the lengths that its schema takes', () => {
+    const told = Object.entries({ ...REQUESTS, keyQuery, auditEventQuery }).flatMap(([name, schema]) =>
+      Object.entries(queryProperties(schema)).flatMap(([field, described]) =>
+        [described, ...(described.anyOf ?? [])].flatMap((text) =>
+          typeof text === 'object' && text.anyOf === undefined && text.maxLength !== undefined
+            ? [{ name, schema, field, min: text.minLength ?? 0, max: text.maxLength }]
+            : [],
+        ),
+      ),
+    );
+    expect(told.map(({ name, field }) => `${name}.${field}`)).toContain('auditEventQuery.actorId');
+    for (const { name, schema, field, min, max } of told) {
+      const paths = (length: number) =>
+        schema.safeParse({ [field]: 'a'.repeat(length) }).error?.issues.map(({ path }) => path.join('.')) ??
+        [];
+      expect(paths(max), `${name}.${field}`).not.toContain(field);
+      expect(paths(max + 1), `${name}.${field}`).toContain(field);
+      if (min > 0) expect(paths(min - 1), `${name}.${field}`).toContain(field);
+    }
   });
 
   it('says of no field what is said of another’s name', () => {

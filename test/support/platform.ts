@@ -9,6 +9,7 @@ export const IDLE_PLATFORM: Platform = {
     throw new TypeError('nothing is reached');
   },
   sleep: () => Promise.resolve(),
+  after: () => () => undefined,
   relay: () => Promise.resolve(),
   log: () => undefined,
 };

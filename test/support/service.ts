@@ -94,7 +94,8 @@ export class TestService {
           .finally(() => this.#background.delete(settled));
         this.#background.add(settled);
       },
-      sleep: (ms, signal) => this.#sleep(ms, signal),
+      sleep: (ms) => new Promise((resolve) => this.#after(ms, resolve, true)),
+      after: (ms, ring) => this.#after(ms, ring, false),
       fetch: (url, signal) => this.fetchHook(url, signal),
       relay: async (uses) => this.#heir.take(uses),
       log: (entry) => this.logs.push(entry),
@@ -121,18 +122,12 @@ export class TestService {
     return this.#now;
   }
 
-  /** Sleeps until the clock gets there. What would sleep longer than the platform lets it never wakes. */
-  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const until = ms > PLATFORM_LIMIT_MS ? Infinity : this.now() + ms;
-      // What can be called off is a deadline in a request, and no work that goes on after its answer.
-      const sleeper = { until, wake: resolve, isBackground: signal === undefined };
-      this.#sleepers.add(sleeper);
-      signal?.addEventListener('abort', () => {
-        this.#sleepers.delete(sleeper);
-        reject(new Error('aborted'));
-      });
-    });
+  /** Wakes once the clock gets there. What would sleep longer than the platform lets it never wakes. */
+  #after(ms: number, wake: () => void, isBackground: boolean): () => void {
+    const until = ms > PLATFORM_LIMIT_MS ? Infinity : this.now() + ms;
+    const sleeper = { until, wake, isBackground };
+    this.#sleepers.add(sleeper);
+    return () => this.#sleepers.delete(sleeper);
   }
 
   /** Moves this isolate's clock on, and wakes what slept until then. */
