@@ -33,8 +33,20 @@ const SYNCHRONOUS = {
     verify('sha256', data, keyOf(key), signature),
 };
 
+/** What workerd's arrays have, and Node's do not yet (Node 24). */
+function makeArraysWriteHex(): void {
+  if ('toHex' in Uint8Array.prototype) return;
+  // oxlint-disable-next-line no-extend-native -- a standard method (ES2027), which the code under test calls
+  Object.defineProperty(Uint8Array.prototype, 'toHex', {
+    value(this: Uint8Array) {
+      return Buffer.from(this).toString('hex');
+    },
+  });
+}
+
 /** WebCrypto answers from a thread of its own, at a time that no seed repeats. The answers are the same. */
 export function makeCryptoSynchronous(): void {
   for (const [name, value] of Object.entries(SYNCHRONOUS))
     Object.defineProperty(crypto.subtle, name, { value });
+  makeArraysWriteHex();
 }
