@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import manifest from '../package.json' with { type: 'json' };
+import { reportProblem } from '../scripts/problem.ts';
+import { bundleAll, documentationBytes, gzippedBytes } from './bundle.ts';
+import { startChild } from './child.ts';
+import { decide } from './contest.ts';
+import { readOptions, USAGE, type Options } from './options.ts';
+import type { Comparison, Report } from './report.ts';
+import { measureGrowth } from './suites/growth.ts';
+import { measureMinting } from './suites/minting.ts';
+import { measureStartUp } from './suites/startup.ts';
+import { measureWarm } from './suites/warm.ts';
+import { markdownOf } from './table.ts';
+
+/** What an isolate is to read when it starts, gzipped. */
+const SIZE_AIM_BYTES = 60_000;
+
+async function measure(options: Options, directory: string): Promise<Report> {
+  const at = new Date().toISOString();
+  const code = await bundleAll(directory);
+  const comparisons: Comparison[] = [];
+  const judge = async (contest: Parameters<typeof decide>[0]): Promise<void> => {
+    const comparison = await decide(contest, options);
+    comparisons.push(comparison);
+    process.stderr.write(`${comparison.name}: ${comparison.ratio.toFixed(2)} × ${comparison.beside}\n`);
+  };
+  using rival = await startChild('better_auth.ts');
+  const isWanted = (suite: Options['only']): boolean => options.only === null || options.only === suite;
+  if (isWanted('warm')) await measureWarm(code, rival.side, judge);
+  if (isWanted('minting')) await measureMinting(code, judge);
+  if (isWanted('growth')) await measureGrowth(code, options.keys, judge);
+  return {
+    at,
+    machine: `${availableParallelism()} cores of ${cpus()[0]?.model ?? 'an unknown CPU'}, ${process.platform}`,
+    versions: {
+      Node: process.versions.node,
+      workerd: workerdVersion(),
+      'better-auth': manifest.devDependencies['better-auth'],
+    },
+    rounds: options.rounds,
+    secondsEach: options.seconds,
+    comparisons,
+    startUp: await measureStartUp(code, options.rounds),
+    size: {
+      uploaded: gzippedBytes(code.mintmark),
+      documentation: await documentationBytes(),
+      aim: SIZE_AIM_BYTES,
+    },
+  };
+}
+
+/** Miniflare brings it, so no version of ours is pinned. */
+function workerdVersion(): string {
+  const { version } = createRequire(import.meta.url)('workerd/package.json') as { version: string };
+  return version;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options === null) {
+    console.log(USAGE);
+    return 0;
+  }
+  const directory = mkdtempSync(join(tmpdir(), 'mintmark-bench-'));
+  try {
+    const report = await measure(options, directory);
+    if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+    console.log(markdownOf(report));
+    return 0;
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.exitCode = reportProblem(error);
+}
