@@ -19,7 +19,7 @@ const bench = (args: readonly string[]) =>
 describe('npm run bench', () => {
   it(
     'measures each thing on the real workerd, prints the table, and writes the same as JSON',
-    { timeout: 240_000 },
+    { timeout: 400_000 },
     () => {
       const file = join(directory, 'report.json');
       const { status, stdout, stderr } = bench([
