@@ -47,7 +47,7 @@ export function bindingsOf(database: string) {
   };
 }
 
-export async function migrate(database: D1Database): Promise<void> {
+async function migrate(database: D1Database): Promise<void> {
   for (const { queries } of await readD1Migrations(`${PROJECT_ROOT}/migrations`))
     await database.batch(queries.map((query) => database.prepare(query)));
 }
