@@ -7,7 +7,7 @@ import manifest from '../package.json' with { type: 'json' };
 import { reportProblem } from '../scripts/problem.ts';
 import { bundleAll, documentationBytes, gzippedBytes } from './bundle.ts';
 import { startChild } from './child.ts';
-import { decide } from './contest.ts';
+import { decide, type Judge } from './contest.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
 import type { Comparison, Report } from './report.ts';
 import { measureGrowth } from './suites/growth.ts';
@@ -23,7 +23,7 @@ async function measure(options: Options, directory: string): Promise<Report> {
   const at = new Date().toISOString();
   const code = await bundleAll(directory);
   const comparisons: Comparison[] = [];
-  const judge = async (contest: Parameters<typeof decide>[0]): Promise<void> => {
+  const judge: Judge = async (contest) => {
     const comparison = await decide(contest, options);
     comparisons.push(comparison);
     process.stderr.write(`${comparison.name}: ${comparison.ratio.toFixed(2)} × ${comparison.beside}\n`);

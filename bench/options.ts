@@ -1,8 +1,5 @@
-import { existsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
-
 import { Problem } from '../scripts/problem.ts';
+import { fileToWrite, parsedArguments } from './arguments.ts';
 
 export const SUITES = ['warm', 'minting', 'growth'] as const;
 
@@ -31,37 +28,32 @@ Measures Mintmark in workerd beside a bare Worker, each in turn, and prints a ta
 
 /** Null: help is asked for. Throws a Problem that names the option and its rule. */
 export function readOptions(args: readonly string[]): Options | null {
-  const { values } = parsed(args);
+  const { values } = parsedArguments({
+    args: [...args],
+    options: {
+      rounds: { type: 'string', default: '9' },
+      seconds: { type: 'string', default: '1' },
+      keys: { type: 'string', default: '1000000' },
+      only: { type: 'string' },
+      json: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
   if (values.help) return null;
   const rounds = numberIn('--rounds', values.rounds, 1, 99);
   if (rounds % 2 !== 1) throw new Problem(`--rounds must be an odd number, so that one is in the middle.`);
   const keys = numberIn('--keys', values.keys, 1_000, 10_000_000);
   if (!Number.isInteger(keys)) throw new Problem('--keys must be a whole number.');
-  const { json = null } = values;
-  if (json !== null && !existsSync(dirname(resolve(json))))
-    throw new Problem(`--json: there is no folder ${dirname(resolve(json))}.`);
   const only = SUITES.find((suite) => suite === values.only) ?? null;
   if (only === null && values.only !== undefined)
     throw new Problem(`--only must be one of ${SUITES.join(', ')}.`);
-  return { rounds, seconds: numberIn('--seconds', values.seconds, 0.05, 60), keys, only, json };
-}
-
-function parsed(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      options: {
-        rounds: { type: 'string', default: '9' },
-        seconds: { type: 'string', default: '1' },
-        keys: { type: 'string', default: '1000000' },
-        only: { type: 'string' },
-        json: { type: 'string' },
-        help: { type: 'boolean', default: false },
-      },
-    });
-  } catch (error) {
-    throw new Problem(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
-  }
+  return {
+    rounds,
+    seconds: numberIn('--seconds', values.seconds, 0.05, 60),
+    keys,
+    only,
+    json: fileToWrite('--json', values.json),
+  };
 }
 
 function numberIn(name: string, text: string, lowest: number, highest: number): number {

@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
-
+import { Problem } from '../../scripts/problem.ts';
 import { MAX_CHANGES_TOLD, USAGE_FLUSH_INTERVAL_MS } from '../../src/core/constants.ts';
+import { fileToWrite, parsedArguments } from '../arguments.ts';
 import type { World } from './simulation.ts';
 
 /** What is asked of a run. */
@@ -12,9 +12,6 @@ export interface Options {
   /** Where the report goes, beside the screen. */
   readonly json: string | null;
 }
-
-/** What was said on the command line that can't be; the message names the option and its rule. */
-export class BadOption extends Error {}
 
 interface Rule {
   readonly usual?: number;
@@ -80,10 +77,10 @@ function described({ usual, least, most, help }: Rule): string {
   return `${help} (${usual === undefined ? '' : `${usual}; `}${least} to ${most})`;
 }
 
-/** Reads a command line; null: it asks for help. Throws {@link BadOption}, and what `parseArgs` throws. */
+/** Reads a command line; null: it asks for help. Throws a Problem that names the option and its rule. */
 export function readOptions(args: readonly string[]): Options | null {
   const text = { type: 'string' } as const;
-  const { values } = parseArgs({
+  const { values } = parsedArguments({
     args: [...args],
     options: {
       keys: text,
@@ -108,9 +105,9 @@ export function readOptions(args: readonly string[]): Options | null {
   const given = (name: Name): number | undefined => numberOf(name, values[name]);
   const usual = (name: UsualName): number => given(name) ?? RULES[name].usual;
   const [keys, rate, seconds] = [given('keys'), given('rate'), given('seconds')];
-  if ((keys === undefined) !== (rate === undefined)) throw new BadOption('--keys and --rate go together');
+  if ((keys === undefined) !== (rate === undefined)) throw new Problem('--keys and --rate go together');
   if (seconds !== undefined && seconds * (rate ?? STEPS[0][1]) < LEAST_VERIFICATIONS) {
-    throw new BadOption(`--seconds is long enough for ${LEAST_VERIFICATIONS} verifications`);
+    throw new Problem(`--seconds is long enough for ${LEAST_VERIFICATIONS} verifications`);
   }
   const isOneStep = keys !== undefined && rate !== undefined;
   const growth = (isOneStep ? [[keys, rate] as const] : STEPS).map(([ofKeys, ofRate]): World => ({
@@ -130,7 +127,7 @@ export function readOptions(args: readonly string[]): Options | null {
   }));
   const largest = growth.at(-1);
   const variants = isOneStep || largest === undefined ? [] : variantsOf(largest);
-  return { growth, variants, json: values.json ?? null };
+  return { growth, variants, json: fileToWrite('--json', values.json) };
 }
 
 /** Without changes, with few, as it is; and with a snapshot that tells more, or last uses that are written less often. */
@@ -152,7 +149,7 @@ function numberOf(name: Name, text: string | undefined): number | undefined {
   const fits =
     text.trim() !== '' && number >= least && number <= most && (!isWhole || Number.isInteger(number));
   if (!fits)
-    throw new BadOption(
+    throw new Problem(
       `--${name} is ${isWhole ? 'a whole number' : 'a number'} from ${least} to ${most}, not '${text}'`,
     );
   return number;

@@ -81,12 +81,7 @@ export class Verifier {
    */
   async verify(request: VerifyRequest): Promise<Verdict> {
     const sought = await this.#sought(request);
-    if (sought === null) return MALFORMED;
-    return this.#verdict(
-      request,
-      sought,
-      this.#caches.recall(sought.wanted) ?? (await this.#find(sought.wanted)),
-    );
+    return sought === null ? MALFORMED : this.#verdict(request, sought, await this.#find(sought.wanted));
   }
 
   /** As {@link verify} for each, in the order of asking, at the cost of one: one KV read and one D1 query for all. */

@@ -99,6 +99,7 @@ describe('the command', () => {
     [['--rate', '100'], '--keys and --rate go together'],
     [['--keys', '9', '--rate', '1', '--seconds', '50'], '--seconds is long enough for 200 verifications'],
     [['--speed', '1'], "Unknown option '--speed'"],
+    [['--json', '/no/such/folder/x.json'], '--json: there is no folder /no/such/folder'],
     [['--seed'], "'--seed <value>' argument missing"],
     [['more'], "Unexpected argument 'more'"],
   ])('refuses %j', async (flags, message) => {
