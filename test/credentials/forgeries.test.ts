@@ -2,6 +2,7 @@ import { base64url, CompactEncrypt, exportJWK, exportSPKI, importJWK, type Crypt
 import { beforeAll, describe, expect, test } from 'vitest';
 
 import { withoutRequestId } from '../http/endpoints.ts';
+import { flood } from '../support/flood.ts';
 import { SIGNING_KEY, type TestService } from '../support/service.ts';
 import { encoded, makeKey, sign, TestIssuer, without, type IssuerKey, type TokenParts } from './issuer.ts';
 import { judged, trusting, whoIs } from './trusting.ts';
@@ -395,16 +396,12 @@ describe('beside tokens of Mintmark’s own', () => {
 
 describe('a flood', () => {
   const headers = { 'CF-Connecting-IP': '198.51.100.9' };
-  const flood = async (trusted: TestService, credential: string) => {
-    for (let time = 0; time < 130; time++) {
-      await trusted.call('GET', '/v1/whoami', { credential, headers });
-      await trusted.settle();
-    }
-  };
+  const floodWith = (trusted: TestService, credential: string) =>
+    flood(trusted, () => trusted.call('GET', '/v1/whoami', { credential, headers }));
 
   test('of forgeries is one of guesses', async () => {
     const trusted = trusting(issuer);
-    await flood(trusted, await issuer.token({ claims: { aud: 'other' } }));
+    await floodWith(trusted, await issuer.token({ claims: { aud: 'other' } }));
     expect(await judged(trusted, await issuer.token({ claims: { aud: 'other' } }), headers)).toBe(LIMITED);
     expect(await judged(trusted, 'a-guess', headers)).toBe(LIMITED);
     expect(await judged(trusted, await issuer.token(), headers), 'keys are known').toBe('200');
@@ -415,14 +412,14 @@ describe('a flood', () => {
   test('keeps its address from asking the issuer, and no other', async () => {
     const own = new TestIssuer([ec]);
     const trusted = trusting(own);
-    await flood(trusted, 'a-guess');
+    await floodWith(trusted, 'a-guess');
     expect(await judged(trusted, await own.token(), headers)).toBe(LIMITED);
     expect(own.asked).toEqual({ configuration: 0, jwks: 0 });
     expect(await judged(trusted, await own.token())).toBe('200');
     expect(await judged(trusted, await own.token(), headers)).toBe('200');
     own.keys = [ecOfAttacker];
     await trusted.advance(30_000);
-    await flood(trusted, 'a-guess');
+    await floodWith(trusted, 'a-guess');
     expect(await judged(trusted, await own.token(), headers)).toBe(LIMITED);
     expect(own.asked).toEqual({ configuration: 1, jwks: 1 });
     expect(await judged(trusted, await own.token())).toBe('200');
@@ -435,13 +432,13 @@ describe('a flood', () => {
     expect(await judged(trusted, token)).toBe('200');
     own.keys = [rsa];
     await trusted.advance(7_200_000);
-    await flood(trusted, 'a-guess');
+    await floodWith(trusted, 'a-guess');
     expect(await judged(trusted, token, headers)).toBe(LIMITED);
   });
 
   test('is none where the key may be new', async () => {
     const trusted = trusting(issuer);
-    await flood(trusted, await issuer.token({ key: ecOfAttacker, header: { kid: 'new' } }));
+    await floodWith(trusted, await issuer.token({ key: ecOfAttacker, header: { kid: 'new' } }));
     expect(await judged(trusted, await issuer.token({ claims: { aud: 'other' } }), headers)).toBe(BAD);
     issuer.clock = () => service.now();
   });
