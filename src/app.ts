@@ -84,16 +84,15 @@ export function createApp({
   assertionHeader,
   callers,
   verifier,
-  uses,
   rootKeys,
   credentials,
   probes,
   platform,
 }: Services) {
   const { clock } = platform;
-  const managed = manage(callers, uses, clock);
+  const managed = manage(callers);
   const issuerOf = issuerBy(issuer);
-  const tokens = { callers, grants, uses, issuerOf, clock };
+  const tokens = { callers, grants, issuerOf };
   const app = new Hono<AppEnv>({ router: new RememberingRouter() })
     .use(origin(platform, rootKeys, assertionHeader))
     .use('/compat/*', speaking)
@@ -105,7 +104,7 @@ export function createApp({
     .route('/.well-known', discovery(signingKeys, issuerOf))
     .route('/oauth/token', token(tokens, tokenLifetimeSeconds))
     .route('/oauth/introspect', introspection(verifier, issuer))
-    .route('/oauth/revoke', revocation(callers, surrenders, uses, clock))
+    .route('/oauth/revoke', revocation(callers, surrenders))
     .route('/openapi.json', openapi())
     .route('/docs', docs())
     .route('/v1/whoami', whoami(verifier, clock))
@@ -115,7 +114,7 @@ export function createApp({
     .route('/v1/organizations', organizations(managed, tenants))
     .route('/v1/audit-events', auditEvents(managed, auditTrail))
     .route('/v1/service-accounts', serviceAccounts(managed, accounts, keys, clock))
-    .route('/', compat({ accounts, enrolments, keys, rotations, tokens, callers, uses, clock }))
+    .route('/', compat({ accounts, enrolments, keys, rotations, tokens, callers, clock }))
     .onError(failure);
   app.notFound((c) => {
     const allowed = methodsOf(app, c.req.path);

@@ -99,13 +99,22 @@ export function createServices(config: Config, platform: Platform): Services {
   const lookups = new LookupStore(config.db, keyStore, changeStore);
   const lookup = new Lookup(caches, knowledge, feed, lookups, floods, outage, limits, platform);
 
+  const uses = new Uses(
+    new UsageStore(config.db),
+    new Succession((record) => rotations.finish(record), platform),
+    platform,
+  );
   const names = new OrganizationNames(organizationStore, knowledge, feed, limits, platform);
   const callers = new Callers(
     organizationStore,
     keyStore,
     credentials,
     floods,
-    (handle) => caches.knows(handle),
+    {
+      knows: (handle) => caches.knows(handle),
+      listen: () => feed.listen(),
+      noteUse: (record, use) => uses.note(record, use),
+    },
     platform,
   );
   const changes = new Changes(
@@ -117,11 +126,8 @@ export function createServices(config: Config, platform: Platform): Services {
     Math.max(config.maxStalenessSeconds, IN_FLIGHT_SECONDS) * 1_000,
     platform,
   );
-  const finder = new Finder(accountStore, keyStore);
+  const finder = new Finder(accountStore, keyStore, clock);
   const rotations = new Rotations(keyStore, finder, changes, maker);
-  const succession = new Succession((record) => rotations.finish(record), platform);
-  const uses = new Uses(new UsageStore(config.db), succession, platform);
-
   const keys = new Keys(keyStore, finder, changes, maker, clock);
 
   return {

@@ -11,7 +11,7 @@ export async function measureMinting({ mintmark, inserter }: Code, judge: Judge)
   const bindings = bindingsOf('minting');
   await using workerd = await startWorkerd([
     worker('mintmark', mintmark, bindings),
-    worker('inserter', inserter, { d1Databases: bindings.d1Databases }),
+    worker('inserter', inserter, bindings),
   ]);
   const url = await ready(workerd, 'mintmark');
   const database = await workerd.databaseOf('mintmark');
@@ -29,12 +29,21 @@ export async function measureMinting({ mintmark, inserter }: Code, judge: Judge)
   };
   const inserting = { ...minting, url: await workerd.urlOf('inserter') };
   const byAll = { connections: CLIENTS, callsInRequest: 1, cpuMs: workerd.cpuMs };
+  const theirs = (calls: number) => load(inserting, byAll, calls);
   await judge({
     name: `minting, ${CLIENTS} clients`,
     beside: 'one row inserted',
     measure: 'rate',
     aim: 0.5,
     ours: (calls) => load(minting, byAll, calls),
-    theirs: (calls) => load(inserting, byAll, calls),
+    theirs,
+  });
+  await judge({
+    name: '… without Mintmark: one row inserted, one value put into KV',
+    beside: 'one row inserted',
+    measure: 'rate',
+    aim: null,
+    ours: (calls) => load({ ...inserting, path: '/with-kv' }, byAll, calls),
+    theirs,
   });
 }

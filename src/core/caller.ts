@@ -1,6 +1,7 @@
 import type { AccessToken } from './access_token.ts';
 import type { Actor, Origin } from './audit.ts';
 import type { Decision } from './decide.ts';
+import type { Handle } from './handle.ts';
 import type { OrganizationId } from './id.ts';
 import type { KeyRecord, OrganizationRules } from './records.ts';
 import { EVERY_SCOPE, type Scope } from './scope.ts';
@@ -28,23 +29,49 @@ export interface Vouched {
   readonly expiresAt: number;
 }
 
-/** A principal that was judged on D1's primary, and may change things. */
+/** A principal that manages. What it reads, and what it changes, is judged on D1's primary. */
 export interface Caller extends Omit<Principal, 'actor'> {
   readonly actor: Actor;
-  /** What a trusted issuer says of the caller; null: it is known by what is kept here. */
-  readonly vouched: Vouched | null;
   readonly organization: OrganizationRules;
+  /** The life of the database in which all this was read. */
+  readonly generation: string;
+  /**
+   * Whether this is what D1's primary said earlier: enough to prepare a change, whose batch asks it again, and for nothing
+   * else. No answer may follow from it.
+   */
+  readonly isPresumed: boolean;
+  readonly claim: Claim;
+}
+
+/** Who somebody says to be, by what it presented: what a caller is judged by, again where need be. */
+export interface Claim {
+  readonly by:
+    | { readonly kind: 'root' }
+    /** By a key or, in its place, a token of it. */
+    | { readonly kind: 'key'; readonly handle: Handle; readonly token: AccessToken | null }
+    /** By a token of the issuer that is trusted. */
+    | { readonly kind: 'vouched'; readonly vouched: Vouched }
+    /** By who deployed the binding, or by Mintmark itself. */
+    | { readonly kind: 'bound'; readonly actor: Actor; readonly scopes: readonly Scope[] };
+  /** Organizations, each by id or slug: all must be the same one. */
+  readonly named: readonly string[];
   readonly origin: Origin;
 }
 
 /** Mintmark itself, carrying out what somebody allowed earlier. */
-export function systemOf(organization: OrganizationRules, requestId: string): Caller {
+export function systemOf({ organization, generation }: KeyRecord, requestId: string): Caller {
+  const actor = { type: 'system', id: 'system', credentialId: null } as const;
   return {
     ...rootOf(organization.id),
-    actor: { type: 'system', id: 'system', credentialId: null },
-    vouched: null,
+    actor,
     organization,
-    origin: { requestId, ip: null, userAgent: null },
+    generation,
+    isPresumed: false,
+    claim: {
+      by: { kind: 'bound', actor, scopes: EVERY_SCOPE },
+      named: [organization.id],
+      origin: { requestId, ip: null, userAgent: null },
+    },
   };
 }
 

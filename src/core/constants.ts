@@ -194,6 +194,11 @@ export const MAX_PENDING_USES = 10_000;
 /** Uses in one statement: with the longest user agents they stay below the 2 MB that D1 takes as one value. */
 export const MAX_USES_PER_STATEMENT = 1_000;
 
+/** Of callers, organizations and accounts each: as many as an isolate remembers for the changes that rely on them. */
+export const MAX_PRESUMED = 200;
+/** What an operator changes by hand, and no revision tells of, is relied on no longer. */
+export const PRESUMED_MS = 60_000;
+
 /** Rounds of read, judge and write before a change that others keep overtaking is given back as a conflict. */
 export const MAX_CHANGE_ATTEMPTS = 5;
 

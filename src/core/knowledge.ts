@@ -125,9 +125,16 @@ export class Knowledge {
     this.#life += 1;
   }
 
-  /** Whether what D1 gave shows the database to be another one than is known. `asked` is from before it was asked for. */
-  isRefutedBy(read: ReadOf, asked: Position): boolean {
-    return asked.life === this.#life && isAnother(read, asked);
+  /**
+   * Looks of which life of the database D1's answer is; it was asked at `asked`, and answered before `now`. Returns whether
+   * everything was forgotten, since it is another one than was known when it was asked.
+   */
+  notice({ generation }: Pick<ReadOf, 'generation'>, asked: Position, now: number): boolean {
+    if (asked.life !== this.#life) return false;
+    const isOther = isAnother({ generation }, asked);
+    if (isOther) this.forget(now);
+    else this.#generation ??= generation;
+    return isOther;
   }
 
   /** Whether a record may lack a change, or be of another life of the database, by what is known or was forgotten. */

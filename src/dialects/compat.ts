@@ -4,7 +4,6 @@ import { createMiddleware } from 'hono/factory';
 import { manage } from '../http/caller.ts';
 import type { AppEnv } from '../http/env.ts';
 import type { Callers } from '../keyring/callers.ts';
-import type { Uses } from '../verifier/uses.ts';
 import { b3os } from './b3os.ts';
 import { blaxel } from './blaxel.ts';
 import type { Dialect, DialectServices } from './dialect.ts';
@@ -22,10 +21,10 @@ export const speaking = createMiddleware<AppEnv>(async (c, next) => {
 });
 
 /** The calls of every format. */
-export function compat(services: DialectServices & { readonly callers: Callers; readonly uses: Uses }) {
+export function compat(services: DialectServices & { readonly callers: Callers }) {
   const app = new Hono<AppEnv>();
   for (const { prefix, basePath, caller, routes } of DIALECTS) {
-    const managed = manage(services.callers, services.uses, services.clock, caller);
+    const managed = manage(services.callers, caller);
     app.route(prefix + basePath, routes(managed, services));
   }
   return app;

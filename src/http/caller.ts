@@ -6,7 +6,6 @@ import type { Principal } from '../core/caller.ts';
 import { CALLER_JUDGED_MS } from '../core/constants.ts';
 import type { Result } from '../core/refusal.ts';
 import type { Callers } from '../keyring/callers.ts';
-import type { Uses } from '../verifier/uses.ts';
 import type { Verifier } from '../verifier/verifier.ts';
 import { readCredential } from './credential.ts';
 import type { ManagementEnv, PrincipalEnv } from './env.ts';
@@ -24,23 +23,24 @@ export interface CallerPlaces {
 
 const namedOrganization = (request: HonoRequest): string | null => request.header(ORGANIZATION) ?? null;
 
-/** For calls that manage: the caller, judged on D1's primary. */
+/** What is answered without a change. */
+const READING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
+
+/** For calls that manage: the caller, judged on D1's primary, of a change when it is made. */
 export function manage(
   callers: Callers,
-  uses: Uses,
-  clock: () => number,
   { credential: carriers, organizations = () => [] }: CallerPlaces = {},
 ) {
   return createMiddleware<ManagementEnv>(async (c, next) => {
     const credential = readCredential(c, carriers);
     if (!credential.ok) return problem(c, credential.refusal);
-    const { ip, userAgent } = c.get('origin');
     const header = namedOrganization(c.req);
     const named = [...organizations(c.req), ...(header === null ? [] : [header])];
-    const caller = await callers.identify(credential.value, named, c.get('origin'));
+    const caller = READING.has(c.req.method)
+      ? await callers.identify(credential.value, named, c.get('origin'))
+      : await callers.presume(credential.value, named, c.get('origin'));
     if (!caller.ok) return problem(c, caller.refusal);
-    const { credential: record } = caller.value;
-    if (record !== null) uses.note(record, { at: clock(), ip, userAgent });
+    if (!caller.value.isPresumed) callers.noteUse(caller.value);
     c.set('caller', caller.value);
     return next();
   });

@@ -1,17 +1,33 @@
-import type { AccessToken } from '../core/access_token.ts';
 import type { Origin } from '../core/audit.ts';
-import { holderOf, personOf, rootOf, type Caller, type Vouched } from '../core/caller.ts';
+import { holderOf, personOf, rootOf, type Caller, type Claim, type Principal } from '../core/caller.ts';
+import { MAX_PRESUMED, PRESUMED_MS } from '../core/constants.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import type { Floods } from '../core/floods.ts';
 import type { Handle } from '../core/handle.ts';
-import { DEFAULT_ORGANIZATION_ID } from '../core/id.ts';
+import { DEFAULT_ORGANIZATION_ID, type OrganizationId } from '../core/id.ts';
+import type { ReadOf } from '../core/knowledge.ts';
 import type { Platform } from '../core/platform.ts';
-import { isNamed, type KeyRecord } from '../core/records.ts';
-import { accept, ORGANIZATION_NEEDED, refuse, type Result } from '../core/refusal.ts';
-import type { Scope } from '../core/scope.ts';
-import type { Credentials } from '../credentials/credentials.ts';
+import { Recent } from '../core/recent.ts';
+import { isNamed, type KeyRecord, type LastUse } from '../core/records.ts';
+import { accept, ORGANIZATION_NEEDED, refuse, type Refusal, type Result } from '../core/refusal.ts';
+import type { Credentials, Presented } from '../credentials/credentials.ts';
 import type { KeyStore } from '../store/keys.ts';
-import type { OrganizationStore } from '../store/organizations.ts';
+import type { FoundOrganization, OrganizationStore } from '../store/organizations.ts';
+
+type ClaimBy<Kind extends Claim['by']['kind']> = Extract<Claim['by'], { kind: Kind }>;
+
+export type BoundClaim = Claim & { readonly by: ClaimBy<'bound'> };
+
+const NO_SUCH_ORGANIZATION: Refusal = { kind: 'not_found', what: 'organization' };
+
+/** What the verifier of this isolate is asked, and told. */
+interface Edge {
+  /** Whether a cache knows a key. Where unknown ones flood in, D1 is asked of no others. */
+  readonly knows: (handle: Handle) => Promise<boolean>;
+  /** Called before D1 is asked, for what is to be told of its answer: the database may be another one. */
+  readonly listen: () => (read: Pick<ReadOf, 'generation'> | null) => void;
+  readonly noteUse: (record: KeyRecord, use: LastUse) => void;
+}
 
 /** Who may manage: judged on D1's primary at every call, so that a revoked administrator can do nothing, at once. */
 export class Callers {
@@ -19,121 +35,185 @@ export class Callers {
   readonly #keys: KeyStore;
   readonly #credentials: Credentials;
   readonly #floods: Floods;
-  readonly #isKnown: (handle: Handle) => Promise<boolean>;
+  readonly #edge: Edge;
   readonly #platform: Platform;
+  readonly #recentRecords: Recent<Handle, KeyRecord>;
+  readonly #recentOrganizations: Recent<string, FoundOrganization>;
 
-  /** `isKnown`: whether a cache knows a key. Where unknown ones flood in, D1 is asked of no others. */
   constructor(
     organizations: OrganizationStore,
     keys: KeyStore,
     credentials: Credentials,
     floods: Floods,
-    isKnown: (handle: Handle) => Promise<boolean>,
+    edge: Edge,
     platform: Platform,
   ) {
     this.#organizations = organizations;
     this.#keys = keys;
     this.#credentials = credentials;
     this.#floods = floods;
-    this.#isKnown = isKnown;
+    this.#edge = edge;
     this.#platform = platform;
+    this.#recentRecords = new Recent(MAX_PRESUMED, PRESUMED_MS, platform.clock);
+    this.#recentOrganizations = new Recent(MAX_PRESUMED, PRESUMED_MS, platform.clock);
   }
 
   /**
-   * The caller behind a credential, by one D1 query. `organizations` is what it named, each by id or slug, and all must be
-   * the same one; where it named none, it is its own, or the default one for root.
+   * The caller behind a credential, by one D1 query. `named` are organizations, each by id or slug, and all must be the
+   * same one; where there are none, it is the caller's own, or the default one for root.
    */
-  async identify(
+  async identify(credential: string, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+    return this.#identify(credential, named, origin, false);
+  }
+
+  /**
+   * As {@link identify}, for a call that does nothing but make a change, whose batch judges the caller on D1's primary: what
+   * D1 said of it earlier will do, without a query.
+   */
+  async presume(credential: string, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+    return this.#identify(credential, named, origin, true);
+  }
+
+  /** The caller that a binding's deployer says it is. */
+  bound(claim: BoundClaim): Promise<Result<Caller>> {
+    return this.#judge(claim);
+  }
+
+  /** As {@link bound}, for a call that does nothing but make a change. */
+  async presumeBound(claim: BoundClaim): Promise<Result<Caller>> {
+    return this.#recall(claim) ?? this.#judge(claim);
+  }
+
+  /** The same caller as it stands now, or why it may no longer call. */
+  refresh({ claim }: Caller): Promise<Result<Caller>> {
+    return this.#judge(claim);
+  }
+
+  /** Takes note that a caller's key was used: once D1 has said that it was good. */
+  noteUse({ credential, claim: { origin } }: Caller): void {
+    if (credential === null) return;
+    const { ip, userAgent } = origin;
+    this.#edge.noteUse(credential, { at: this.#platform.clock(), ip, userAgent });
+  }
+
+  async #identify(
     credential: string,
-    organizations: readonly string[],
+    named: readonly string[],
     origin: Origin,
+    isPresumable: boolean,
   ): Promise<Result<Caller>> {
     const read = await this.#credentials.read(credential, origin.ip);
     if (!read.ok) return read;
     const presented = read.value;
-    if (presented.kind === 'root') return this.#root(organizations, origin);
-    if (presented.kind === 'vouched') return this.#person(presented.vouched, organizations, origin);
-    const { asker } = presented;
-    const token = presented.kind === 'token' ? presented.token : null;
-    const handle = presented.kind === 'token' ? presented.token.keyId : presented.digest;
+    const claim: Claim = { by: claimOf(presented), named, origin };
+    const recalled = isPresumable ? this.#recall(claim) : null;
+    if (recalled !== null) return recalled;
     // A token's signature says that its key is there.
-    if (token === null && this.#floods.isPaused(asker) && !(await this.#isKnown(handle)))
-      return refuse({ kind: 'rate_limited' });
-    const record = await this.#keys.record(handle, this.#platform.clock());
-    if (record === null) this.#floods.note(asker);
-    const caller = this.#holder(record, token, origin);
-    if (!caller.ok) return caller;
-    const { organization } = caller.value;
-    return organizations.every((named) => isNamed(organization, named))
-      ? caller
-      : refuse({ kind: 'not_found', what: 'organization' });
+    const isRefused =
+      presented.kind === 'key' &&
+      this.#floods.isPaused(presented.asker) &&
+      !(await this.#edge.knows(presented.digest));
+    if (isRefused) return refuse({ kind: 'rate_limited' });
+    const judged = await this.#judge(claim);
+    if ('asker' in presented && !judged.ok && isUnknown(judged.refusal)) this.#floods.note(presented.asker);
+    return judged;
   }
 
-  /** The caller that a binding's deployer says it is, in an organization named by id or slug. */
-  async bound(
-    organization: string,
-    actor: Caller['actor'],
-    scopes: readonly Scope[],
-    origin: Origin,
-  ): Promise<Result<Caller>> {
-    const found = await this.#organizations.find(organization);
-    return found === null
-      ? refuse({ kind: 'not_found', what: 'organization' })
-      : accept({
-          actor,
-          scopes,
-          organizationId: found.id,
-          credential: null,
-          token: null,
-          vouched: null,
-          organization: found,
-          origin,
-        });
-  }
-
-  /** The same caller as it stands now, or why it may no longer call. */
-  async refresh(caller: Caller): Promise<Result<Caller>> {
-    const { credential, token, vouched, origin } = caller;
-    if (vouched !== null) return this.#person(vouched, [caller.organization.id], origin);
-    if (credential !== null) {
-      return this.#holder(await this.#keys.record(credential.key.id, this.#platform.clock()), token, origin);
+  /** By one D1 query. */
+  async #judge(claim: Claim): Promise<Result<Caller>> {
+    const { by } = claim;
+    const heard = this.#edge.listen();
+    if (by.kind === 'key') {
+      const record = await this.#keys.record(by.handle, this.#platform.clock());
+      heard(record);
+      // What is to end with a first use is not remembered as ahead of it.
+      this.#recentRecords.set(by.handle, record?.key.supersedes === null ? record : null);
+      return this.#holder(claim, by, record, false);
     }
-    const organization = await this.#organizations.find(caller.organization.id);
-    return organization === null
-      ? refuse({ kind: 'not_found', what: 'organization' })
-      : accept({ ...caller, organization });
+    const name = organizationOf(claim);
+    if (name === undefined) return refuse(ORGANIZATION_NEEDED);
+    const found = await this.#organizations.read(name);
+    heard(found);
+    this.#recentOrganizations.set(name, found);
+    return this.#member(claim, by, found, false);
   }
 
-  async #root(named: readonly string[], origin: Origin): Promise<Result<Caller>> {
-    const [first = DEFAULT_ORGANIZATION_ID] = named;
-    const organization = await this.#organizations.find(first);
-    return organization !== null && named.every((name) => isNamed(organization, name))
-      ? accept({ ...rootOf(organization.id), vouched: null, organization, origin })
-      : refuse({ kind: 'not_found', what: 'organization' });
+  /** By what D1 said earlier; null: that does not make it a caller, and D1 is to be asked. */
+  #recall(claim: Claim): Result<Caller> | null {
+    const { by } = claim;
+    const recalled =
+      by.kind === 'key'
+        ? this.#holder(claim, by, this.#recentRecords.get(by.handle) ?? null, true)
+        : this.#member(claim, by, this.#recentOrganizations.get(organizationOf(claim) ?? '') ?? null, true);
+    return recalled.ok ? recalled : null;
   }
 
-  /** In the organization that is named, if it is one of the person's; else in the person's, if there is one alone. */
-  async #person(vouched: Vouched, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
-    if (vouched.expiresAt <= this.#platform.clock())
-      return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
-    const [own, another] = vouched.organizations;
-    const [first = another === undefined ? own : undefined] = named;
-    if (first === undefined) return refuse(ORGANIZATION_NEEDED);
-    const organization = await this.#organizations.find(first);
-    const isNamedBy = (name: string): boolean => organization !== null && isNamed(organization, name);
-    return organization !== null && vouched.organizations.some(isNamedBy) && named.every(isNamedBy)
-      ? accept({ ...personOf(organization.id, vouched), vouched, organization, origin })
-      : refuse({ kind: 'not_found', what: 'organization' });
-  }
-
-  #holder(record: KeyRecord | null, token: AccessToken | null, origin: Origin): Result<Caller> {
+  #holder(
+    claim: Claim,
+    { token }: ClaimBy<'key'>,
+    record: KeyRecord | null,
+    isPresumed: boolean,
+  ): Result<Caller> {
     const decision = decide(record, LIVE, this.#platform.clock(), token);
     if (decision.code !== 'VALID') return refuse({ kind: 'invalid_credential', reason: decision.code });
-    return accept({
-      ...holderOf(decision),
-      vouched: null,
-      organization: decision.record.organization,
-      origin,
-    });
+    const { organization, generation } = decision.record;
+    return claim.named.every((name) => isNamed(organization, name))
+      ? accept({ ...holderOf(decision), organization, generation, isPresumed, claim })
+      : refuse(NO_SUCH_ORGANIZATION);
   }
+
+  #member(
+    claim: Claim,
+    by: Exclude<Claim['by'], { kind: 'key' }>,
+    found: FoundOrganization | null,
+    isPresumed: boolean,
+  ): Result<Caller> {
+    if (by.kind === 'vouched' && by.vouched.expiresAt <= this.#platform.clock())
+      return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
+    if (found === null) return refuse(NO_SUCH_ORGANIZATION);
+    const { organization, generation } = found;
+    const isOf = (name: string): boolean => isNamed(organization, name);
+    const isIn = by.kind !== 'vouched' || by.vouched.organizations.some(isOf);
+    return isIn && claim.named.every(isOf)
+      ? accept({ ...principalOf(by, organization.id), organization, generation, isPresumed, claim })
+      : refuse(NO_SUCH_ORGANIZATION);
+  }
+}
+
+function claimOf(presented: Presented): Claim['by'] {
+  switch (presented.kind) {
+    case 'root':
+      return { kind: 'root' };
+    case 'vouched':
+      return { kind: 'vouched', vouched: presented.vouched };
+    case 'token':
+      return { kind: 'key', handle: presented.token.keyId, token: presented.token };
+    case 'key':
+      return { kind: 'key', handle: presented.digest, token: null };
+  }
+}
+
+/** The organization that is meant; undefined: it must be said. A person's is its own, if it is in one alone. */
+function organizationOf({ by, named: [named] }: Claim): string | undefined {
+  if (by.kind !== 'vouched') return named ?? DEFAULT_ORGANIZATION_ID;
+  const [own, another] = by.vouched.organizations;
+  return named ?? (another === undefined ? own : undefined);
+}
+
+function principalOf(
+  by: Exclude<Claim['by'], { kind: 'key' }>,
+  organizationId: OrganizationId,
+): Omit<Principal, 'actor'> & Pick<Caller, 'actor'> {
+  switch (by.kind) {
+    case 'root':
+      return rootOf(organizationId);
+    case 'vouched':
+      return personOf(organizationId, by.vouched);
+    case 'bound':
+      return { actor: by.actor, scopes: by.scopes, organizationId, credential: null, token: null };
+  }
+}
+
+function isUnknown(refusal: Refusal): boolean {
+  return refusal.kind === 'invalid_credential' && refusal.reason === 'NOT_FOUND';
 }

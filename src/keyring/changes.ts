@@ -1,12 +1,12 @@
 import { changesBetween, type Action, type AuditEvent, type Target } from '../core/audit.ts';
-import type { Caller } from '../core/caller.ts';
+import type { Caller, Claim } from '../core/caller.ts';
 import { MAX_CHANGE_ATTEMPTS } from '../core/constants.ts';
 import type { IdFactory } from '../core/id.ts';
 import type { News } from '../core/news.ts';
 import type { Platform } from '../core/platform.ts';
 import type { ServiceAccount } from '../core/records.ts';
 import { accept, refuse, type Refusal, type Result } from '../core/refusal.ts';
-import { coversAll, uncovered, type ManagementScope, type Scope } from '../core/scope.ts';
+import { uncovered, type ManagementScope, type Scope } from '../core/scope.ts';
 import type { CommitStore } from '../store/commit.ts';
 import type { Outcome, Write } from '../store/mutation.ts';
 import type { Callers } from './callers.ts';
@@ -27,7 +27,7 @@ interface Change<Value> {
   readonly account?: Pick<ServiceAccount, 'id' | 'revision'> | null;
   /** Management scopes that result from a change that makes something stronger: the caller must hold each. */
   readonly grants: readonly Scope[];
-  /** What the grant would have been made to, for the audit trail of one that is refused. */
+  /** What the grant is made to, for the audit trail of one that is refused. */
   readonly grantedTo: Target;
   /** What of the present state stands in the way: told to those alone who may ask for the change. */
   readonly conflict?: Refusal | null;
@@ -38,9 +38,16 @@ interface Change<Value> {
   readonly value: Value;
 }
 
+interface Refused {
+  readonly kind: 'refusal';
+  readonly refusal: Refusal;
+  /** What more would have been granted to than the caller holds, for the audit trail. */
+  readonly grantedTo?: Target;
+}
+
 type Judgement<Value> =
   | Change<Value>
-  | { readonly kind: 'refusal'; readonly refusal: Refusal }
+  | Refused
   /** Nothing to do. What was asked to be taken away may be gone by a call just before, so the answer tells a time. */
   | { readonly kind: 'unchanged'; readonly value: Value };
 
@@ -50,18 +57,43 @@ export interface Changed<Value> {
   readonly effectiveBy: number | null;
 }
 
-export function refusal(reason: Refusal): { readonly kind: 'refusal'; readonly refusal: Refusal } {
+export function refusal(reason: Refusal): Refused {
   return { kind: 'refusal', refusal: reason };
 }
 
-/** What a call needs: a management scope, or to be root; null: nothing, for what is the caller's own. */
-export type Needed = ManagementScope | 'root' | null;
+/** What a call needs: management scopes, or to be root; null: nothing, for what is the caller's own. */
+export type Needed = ManagementScope | readonly ManagementScope[] | 'root' | null;
 
-/** Why a caller may not, or null: what every call asks before it reads anything. */
+/** Why a caller may not, or null: what every call that reads asks before it does. */
 export function forbidden(caller: Caller, needed: Needed): Refusal | null {
+  if (caller.isPresumed) throw new Error('who reads must be judged on D1');
+  return lacking(caller, needed);
+}
+
+function lacking(caller: Caller, needed: Needed): Refusal | null {
   if (needed === null) return null;
   if (needed === 'root') return caller.actor.type === 'root' ? null : { kind: 'root_required' };
-  return coversAll(caller.scopes, [needed]) ? null : { kind: 'insufficient_scope', needed: [needed] };
+  const [first] = uncovered(caller.scopes, typeof needed === 'string' ? [needed] : needed);
+  return first === undefined ? null : { kind: 'insufficient_scope', needed: [first] };
+}
+
+const isPast = ({ by }: Claim, now: number): boolean => by.kind === 'vouched' && by.vouched.expiresAt <= now;
+
+/** What a change comes to for a caller, with what it takes to make it. */
+async function judgedBy<Value>(
+  caller: Caller,
+  needed: Needed,
+  now: number,
+  judge: (caller: Caller, now: number) => Promise<Judgement<Value>>,
+): Promise<Judgement<Value>> {
+  const denied = lacking(caller, needed);
+  if (denied !== null) return refusal(denied);
+  const judged = await judge(caller, now);
+  if (judged.kind !== 'change') return judged;
+  const ungrantable = uncovered(caller.scopes, judged.grants);
+  if (ungrantable.length > 0)
+    return { ...refusal({ kind: 'cannot_grant', scopes: ungrantable }), grantedTo: judged.grantedTo };
+  return judged.conflict ? refusal(judged.conflict) : judged;
 }
 
 /** The one way in which state changes: authorised, judged, written with its audit event, and told. */
@@ -96,7 +128,8 @@ export class Changes {
   /**
    * Carries out one change. `judge` reads what it needs and says what to write, given the caller and the time; it runs
    * again when the caller or a row it relied on changed between the reading and the writing. Nothing is left behind by
-   * what is refused.
+   * what is refused. Of a caller that is presumed, D1's primary has the last word: its batch asserts what was presumed, and
+   * whatever comes to no batch is judged anew by what D1 says now.
    */
   async make<Value>(
     caller: Caller,
@@ -104,54 +137,38 @@ export class Changes {
     judge: (caller: Caller, now: number) => Promise<Judgement<Value>>,
   ): Promise<Result<Changed<Value>>> {
     let current = caller;
+    let isFresh = false;
     for (let attempt = 0; attempt < MAX_CHANGE_ATTEMPTS; attempt++) {
-      const denied = forbidden(current, needed);
-      if (denied !== null) return refuse(denied);
       const now = this.#platform.clock();
+      const judged = await judgedBy(current, needed, now, judge);
       // No row that the batch could ask ends with a person's token, and the body may have been long on its way.
-      if ((current.vouched?.expiresAt ?? Infinity) <= now)
+      if (isPast(current.claim, this.#platform.clock()))
         return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
-      const judged = await judge(current, now);
-      if (judged.kind === 'refusal') return refuse(judged.refusal);
-      if (judged.kind === 'unchanged') {
-        // No batch holds this answer to the caller's still being live, and the body may have been long on its way.
-        const refreshed = await this.#callers.refresh(current);
-        if (!refreshed.ok) return refreshed;
-        return accept({ value: judged.value, effectiveBy: this.#effectiveBy(true) });
-      }
-      const ungrantable = uncovered(current.scopes, judged.grants);
-      if (ungrantable.length > 0) {
-        const changes = { scopes: { from: null, to: ungrantable } };
-        await this.#store.record(this.#event(current, 'grant.refused', judged.grantedTo, changes));
-        return refuse({ kind: 'cannot_grant', scopes: ungrantable });
-      }
-      if (judged.conflict) return refuse(judged.conflict);
-
-      const tell = this.#expect();
-      const outcome = await this.#commit(current, judged, now);
-      switch (outcome.kind) {
-        case 'committed':
+      if (judged.kind === 'change') {
+        const tell = this.#expect();
+        const outcome = await this.#commit(current, judged, now);
+        if (current.isPresumed && isOfLiveCaller(outcome)) this.#callers.noteUse(current);
+        if (outcome.kind === 'committed') {
           tell(newsOf(judged, outcome));
           return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.weakens) });
-        case 'caller_changed': {
-          const refreshed = await this.#callers.refresh(current);
-          if (!refreshed.ok) return refreshed;
-          current = refreshed.value;
-          break;
         }
-        case 'target_changed':
-          break;
-        case 'account_name_taken':
-          return refuse({ kind: 'name_taken', what: 'service account' });
-        case 'key_name_taken':
-          return refuse({ kind: 'name_taken', what: 'API key' });
-        case 'slug_taken':
-          return refuse({ kind: 'slug_taken' });
-        case 'quota_exceeded':
-          return refuse({ kind: 'quota_exceeded', maxLiveKeys: current.organization.maxLiveKeys ?? 0 });
-        case 'unknown':
-          return refuse({ kind: 'outcome_unknown' });
+        const refused = refusalOf(outcome, current);
+        if (refused !== null) return refuse(refused);
+        if (outcome.kind === 'target_changed' && !current.isPresumed) continue;
+      } else if (!current.isPresumed) {
+        if (judged.kind === 'refusal') {
+          await this.#trace(current, judged);
+          return refuse(judged.refusal);
+        }
+        // No batch holds this answer to the caller's still being live, and the body may have been long on its way.
+        const live = isFresh ? accept(current) : await this.#callers.refresh(current);
+        return live.ok ? accept({ value: judged.value, effectiveBy: this.#effectiveBy(true) }) : live;
       }
+      const refreshed = await this.#callers.refresh(current);
+      if (!refreshed.ok) return refreshed;
+      if (current.isPresumed) this.#callers.noteUse(refreshed.value);
+      current = refreshed.value;
+      isFresh = true;
     }
     return refuse({ kind: 'conflict' });
   }
@@ -168,6 +185,7 @@ export class Changes {
         credential: caller.credential,
         token: caller.token,
         organization: caller.organization,
+        generation: caller.generation,
         account,
         maxLiveKeys: needsRoom ? caller.organization.maxLiveKeys : null,
       },
@@ -175,9 +193,16 @@ export class Changes {
     );
   }
 
+  /** Leaves a trace of who tried to grant what it does not hold. */
+  async #trace(caller: Caller, { refusal: tried, grantedTo }: Refused): Promise<void> {
+    if (tried.kind !== 'cannot_grant' || grantedTo === undefined) return;
+    const changes = { scopes: { from: null, to: tried.scopes } };
+    await this.#store.record(this.#event(caller, 'grant.refused', grantedTo, changes));
+  }
+
   #event(caller: Caller, action: Action, target: Target, changes: AuditEvent['changes']): AuditEvent {
     return {
-      ...caller.origin,
+      ...caller.claim.origin,
       id: this.#ids.event(),
       // What happens to an organization is told in its own trail.
       organizationId: target.type === 'organization' ? target.id : caller.organization.id,
@@ -193,6 +218,33 @@ export class Changes {
   /** The bound counts from the commit; the clock after it is never too early, nor is it for what was done before. */
   #effectiveBy(takesAway: boolean): number | null {
     return takesAway ? this.#platform.clock() + this.#boundMs : null;
+  }
+}
+
+/** Whether the batch found the caller live: it asks that first. */
+function isOfLiveCaller({ kind }: Outcome): boolean {
+  return kind !== 'caller_changed' && kind !== 'target_changed' && kind !== 'unknown';
+}
+
+/** Why nothing was changed; null: something was not as it was judged, and is to be judged again. */
+function refusalOf(
+  { kind }: Exclude<Outcome, { kind: 'committed' }>,
+  { organization }: Caller,
+): Refusal | null {
+  switch (kind) {
+    case 'caller_changed':
+    case 'target_changed':
+      return null;
+    case 'account_name_taken':
+      return { kind: 'name_taken', what: 'service account' };
+    case 'key_name_taken':
+      return { kind: 'name_taken', what: 'API key' };
+    case 'slug_taken':
+      return { kind: 'slug_taken' };
+    case 'quota_exceeded':
+      return { kind: 'quota_exceeded', maxLiveKeys: organization.maxLiveKeys ?? 0 };
+    case 'unknown':
+      return { kind: 'outcome_unknown' };
   }
 }
 

@@ -4,7 +4,7 @@ import { resolveExpiry } from '../core/expiry.ts';
 import type { IdFactory } from '../core/id.ts';
 import type { ServiceAccount, Vendor } from '../core/records.ts';
 import type { Result } from '../core/refusal.ts';
-import { forbidden, refusal, type Changed, type Changes } from './changes.ts';
+import { refusal, type Changed, type Changes } from './changes.ts';
 import { accountCreation, newAccount, type NewAccount } from './new_account.ts';
 import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
 
@@ -35,10 +35,8 @@ export class Enrolments {
     asked: Omit<NewAccount, 'grants'>,
     first: FirstKey,
   ): Promise<Result<Changed<Enrolment>>> {
-    return this.#changes.make(caller, 'mintmark:accounts:write', async (current, now) => {
-      const denied = forbidden(current, 'mintmark:keys:write');
-      if (denied !== null) return refusal(denied);
-      const { actor, organization } = current;
+    const needed = ['mintmark:accounts:write', 'mintmark:keys:write'] as const;
+    return this.#changes.make(caller, needed, async ({ actor, organization }, now) => {
       const { maxKeyLifetime } = organization;
       const expiry = resolveExpiry({ expiresIn: maxKeyLifetime ?? undefined }, now, maxKeyLifetime);
       if (!('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults: [expiry] });

@@ -81,7 +81,8 @@ export class Keys {
   }
 
   mint(caller: Caller, owner: Owner, input: NewKey): Promise<Result<Changed<MintedKey>>> {
-    return this.#changes.make(caller, 'mintmark:keys:write', async ({ actor, organization }, now) => {
+    return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
+      const { actor, organization } = current;
       const asked = input.scopes ?? null;
       const expiry = resolveExpiry(input, now, organization.maxKeyLifetime);
       const faults = [
@@ -89,8 +90,7 @@ export class Keys {
         ...('expiresAt' in expiry ? [] : [expiry]),
       ];
       if (faults.length > 0 || !('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults });
-      const owned =
-        'account' in owner ? await this.#finder.account(organization.id, owner.account) : accept(null);
+      const owned = 'account' in owner ? await this.#finder.reliedOn(current, owner.account) : accept(null);
       if (!owned.ok) return refusal(owned.refusal);
       const account = owned.value;
       const only = 'account' in owner ? owner.only : undefined;
@@ -267,7 +267,7 @@ export class Keys {
       const isStronger = keyIsStronger(before, after);
       const owned =
         isStronger && before.serviceAccountId !== null
-          ? await this.#finder.account(current.organization.id, { id: before.serviceAccountId })
+          ? await this.#finder.reliedOn(current, { id: before.serviceAccountId })
           : accept(null);
       const account = owned.ok ? owned.value : null;
       return {

@@ -28,9 +28,11 @@ export class Lineages {
   async revoke(caller: Caller, ref: KeyRef, reason: string | null): Promise<Result<Changed<ShownKey>>> {
     const first = await this.#revokeSome(caller, ref, reason);
     if (!first.ok || first.value.value.isDone) return mapped(first);
+    // The first batch has asked D1 whether the caller is live.
+    const judged = { ...caller, isPresumed: false };
     try {
       for (let pass = 1; pass < MAX_LINEAGE_PASSES; pass++) {
-        const next = await this.#revokeSome(caller, ref, reason);
+        const next = await this.#revokeSome(judged, ref, reason);
         if (!next.ok) break;
         if (next.value.value.isDone) return mapped(next);
       }

@@ -42,8 +42,9 @@ export class Rotations {
 
   /** A key has one successor, however many ask at once; the answer tells the successor's secret. */
   rotate(caller: Caller, ref: KeyRef, request: RotationRequest): Promise<Result<Changed<RotatedKey>>> {
-    return this.#changes.make(caller, 'mintmark:keys:write', async ({ actor, organization }, now) => {
-      const found = await this.#finder.keyWithAccount(organization.id, ref);
+    return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
+      const { actor, organization } = current;
+      const found = await this.#finder.keyWithAccount(current, ref);
       if (!found.ok) return refusal(found.refusal);
       const { shown, account } = found.value;
       const before = shown.key;
@@ -117,8 +118,12 @@ export class Rotations {
    * Ends what a used successor supersedes, and what that would have ended had it been used itself, in Mintmark's own
    * name. Safe to repeat: once it is done there is nothing left to do. Throws where it could not be done.
    */
-  async finish({ key: { id }, organization }: KeyRecord): Promise<void> {
-    const caller = systemOf(organization, `first-use-of-${id}`);
+  async finish(record: KeyRecord): Promise<void> {
+    const {
+      key: { id },
+      organization,
+    } = record;
+    const caller = systemOf(record, `first-use-of-${id}`);
     const finished = await this.#changes.make(caller, 'mintmark:keys:write', async (_, now) => {
       const successor = (await this.#store.find(organization.id, id))?.key;
       if (successor === undefined || successor.supersedes === null) return { kind: 'unchanged', value: null };

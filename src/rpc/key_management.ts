@@ -16,7 +16,7 @@ import { scopes, userId } from '../contract/fields.ts';
 import { apiKeyResource, effectiveByOf, pageResource, timestampOf } from '../contract/resources.ts';
 import type { Caller } from '../core/caller.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
-import type { Callers } from '../keyring/callers.ts';
+import type { BoundClaim, Callers } from '../keyring/callers.ts';
 import type { Keys, ShownKey } from '../keyring/keys.ts';
 import type { Lineages } from '../keyring/lineages.ts';
 import type { Rotations } from '../keyring/rotations.ts';
@@ -42,6 +42,11 @@ export type RevocationInput = z.input<typeof revocation>;
 /** The arguments of a call on one key. */
 const named = <Schema extends z.ZodMiniType>(schema: Schema) => z.object({ id: z.string(), input: schema });
 
+type Call<Schema extends z.ZodMiniType, Value> = (
+  caller: Caller,
+  request: z.output<Schema>,
+) => Promise<Result<Value>>;
+
 interface KeyServices {
   readonly callers: Callers;
   readonly keys: Keys;
@@ -63,31 +68,36 @@ export class KeyManagement {
   }
 
   create(input: NewKeyInput): Promise<Result<MintedKeyResource>> {
-    return this.#call(newKey, input, async (caller, { serviceAccountId, userId: user = '', ...request }) => {
-      const owner = serviceAccountId === undefined ? { userId: user } : { account: { id: serviceAccountId } };
-      const minted = await this.#services.keys.mint(caller, owner, request);
-      if (!minted.ok) return minted;
-      const { key, secret } = minted.value.value;
-      return accept({ key: this.#resource({ key, lastUse: null }), secret });
-    });
+    return this.#change(
+      newKey,
+      input,
+      async (caller, { serviceAccountId, userId: user = '', ...request }) => {
+        const owner =
+          serviceAccountId === undefined ? { userId: user } : { account: { id: serviceAccountId } };
+        const minted = await this.#services.keys.mint(caller, owner, request);
+        if (!minted.ok) return minted;
+        const { key, secret } = minted.value.value;
+        return accept({ key: this.#resource({ key, lastUse: null }), secret });
+      },
+    );
   }
 
   get(id: string): Promise<Result<ApiKeyResource>> {
-    return this.#call(z.string(), id, async (caller, keyId) => {
+    return this.#read(z.string(), id, async (caller, keyId) => {
       const found = await this.#services.keys.get(caller, { id: keyId });
       return found.ok ? accept(this.#resource(found.value)) : found;
     });
   }
 
   list(input: KeyListInput): Promise<Result<{ data: ApiKeyResource[]; nextCursor: string | null }>> {
-    return this.#call(keyListRequest, input, async (caller, { limit, cursor = null, ...filter }) => {
+    return this.#read(keyListRequest, input, async (caller, { limit, cursor = null, ...filter }) => {
       const page = await this.#services.keys.list(caller, filter, { limit, before: cursor });
       return page.ok ? accept(pageResource(page.value, (shown) => this.#resource(shown))) : page;
     });
   }
 
   update(id: string, input: KeyPatchInput): Promise<Result<UpdatedKeyResource>> {
-    return this.#call(named(keyPatch), { id, input }, async (caller, { id: keyId, input: patch }) => {
+    return this.#change(named(keyPatch), { id, input }, async (caller, { id: keyId, input: patch }) => {
       const updated = await this.#services.keys.update(caller, { id: keyId }, patch);
       if (!updated.ok) return updated;
       const { value, effectiveBy } = updated.value;
@@ -97,7 +107,7 @@ export class KeyManagement {
   }
 
   rotate(id: string, input: RotationInput): Promise<Result<RotatedKeyResource>> {
-    return this.#call(named(rotation), { id, input }, async (caller, { id: keyId, input: request }) => {
+    return this.#change(named(rotation), { id, input }, async (caller, { id: keyId, input: request }) => {
       const rotated = await this.#services.rotations.rotate(caller, { id: keyId }, request);
       if (!rotated.ok) return rotated;
       const { key, secret, previous } = rotated.value.value;
@@ -111,7 +121,7 @@ export class KeyManagement {
   }
 
   revoke(id: string, input: RevocationInput): Promise<Result<RevokedKeyResource>> {
-    return this.#call(
+    return this.#change(
       named(revocation),
       { id, input },
       async (caller, { id: keyId, input: { reason = null, lineage = false } }) => {
@@ -128,26 +138,37 @@ export class KeyManagement {
     );
   }
 
+  #read<Schema extends z.ZodMiniType, Value>(schema: Schema, input: unknown, call: Call<Schema, Value>) {
+    return this.#call(schema, input, (claim) => this.#services.callers.bound(claim), call);
+  }
+
+  #change<Schema extends z.ZodMiniType, Value>(schema: Schema, input: unknown, call: Call<Schema, Value>) {
+    return this.#call(schema, input, (claim) => this.#services.callers.presumeBound(claim), call);
+  }
+
   async #call<Schema extends z.ZodMiniType, Value>(
     schema: Schema,
     input: unknown,
-    call: (caller: Caller, request: z.output<Schema>) => Promise<Result<Value>>,
+    judge: (claim: BoundClaim) => Promise<Result<Caller>>,
+    call: Call<Schema, Value>,
   ): Promise<Result<Value>> {
-    const caller = await this.#caller();
+    const claim = this.#claim();
+    if (!claim.ok) return claim;
+    const caller = await judge(claim.value);
     if (!caller.ok) return caller;
     const request = parsed(schema, input);
     return request.ok ? call(caller.value, request.value) : request;
   }
 
-  async #caller(): Promise<Result<Caller>> {
+  #claim(): Result<BoundClaim> {
     const props = keysProps.safeParse(this.#props);
     if (!props.success)
       return refuse({ kind: 'invalid_credential', reason: 'the binding has no usable props' });
     const { organization, scopes: held, actor } = props.data;
-    return this.#services.callers.bound(organization, { type: 'user', id: actor, credentialId: null }, held, {
-      requestId: this.#requestId,
-      ip: null,
-      userAgent: null,
+    return accept({
+      by: { kind: 'bound', actor: { type: 'user', id: actor, credentialId: null }, scopes: held },
+      named: [organization],
+      origin: { requestId: this.#requestId, ip: null, userAgent: null },
     });
   }
 

@@ -5,7 +5,6 @@ import { MAX_REVOKED_TOKENS, REVOKED_TOKENS_RETRY_SECONDS } from '../core/consta
 import type { AppEnv } from '../http/env.ts';
 import type { Callers } from '../keyring/callers.ts';
 import type { Surrenders } from '../keyring/surrenders.ts';
-import type { Uses } from '../verifier/uses.ts';
 import { clientFault, readTokenCall, TOKEN_NEEDED } from './oauth_client.ts';
 import { errorBody, refused } from './oauth_error.ts';
 
@@ -15,7 +14,7 @@ const TOO_MUCH = `At most ${MAX_REVOKED_TOKENS} of a key's tokens can be ended a
  * POST /oauth/revoke (RFC 7009): ends a key or a token, the caller's own or, where the caller may write keys, any of its
  * organization's. 200 as well where there is nothing to end.
  */
-export function revocation(callers: Callers, surrenders: Surrenders, uses: Uses, clock: () => number) {
+export function revocation(callers: Callers, surrenders: Surrenders) {
   return new Hono<AppEnv>().post('/', async (c) => {
     const call = await readTokenCall(c);
     if ('refusal' in call) return refused(c, call.refusal);
@@ -25,8 +24,7 @@ export function revocation(callers: Callers, surrenders: Surrenders, uses: Uses,
     if (!caller.ok) return refused(c, caller.refusal);
     const fault = clientFault(call, caller.value);
     if (fault !== null) return refused(c, fault);
-    const { credential: record } = caller.value;
-    if (record !== null) uses.note(record, { at: clock(), ...origin });
+    callers.noteUse(caller.value);
     if (call.token === undefined) return refused(c, TOKEN_NEEDED);
     const ended = await surrenders.end(caller.value, call.token);
     if (!ended.ok && ended.refusal.kind === 'conflict') {

@@ -7,7 +7,6 @@ import { scopeFault } from '../core/scope.ts';
 import type { AppEnv } from '../http/env.ts';
 import type { Callers } from '../keyring/callers.ts';
 import { NO_CLIENT, type GrantedToken, type GrantFault, type TokenGrants } from '../keyring/token_grants.ts';
-import type { Uses } from '../verifier/uses.ts';
 import { readForm, type Form } from './form.ts';
 import type { IssuerOf } from './issuer.ts';
 import { readClientCredentials } from './oauth_client.ts';
@@ -16,9 +15,7 @@ import { errorBody, refused } from './oauth_error.ts';
 export interface TokenServices {
   readonly callers: Callers;
   readonly grants: TokenGrants;
-  readonly uses: Uses;
   readonly issuerOf: IssuerOf;
-  readonly clock: () => number;
 }
 
 /** Why a request for a token is refused, by its word in RFC 6749 §5.2 or RFC 8707 §2. */
@@ -47,7 +44,7 @@ const notCached = createMiddleware<AppEnv>(async (c, next) => {
 /** What a request for a token comes to, whoever writes the answer. Nothing but the request's form is read before the client is known. */
 export async function grantToken<Env extends AppEnv>(
   c: Context<Env>,
-  { callers, grants, uses, issuerOf, clock }: TokenServices,
+  { callers, grants, issuerOf }: TokenServices,
   form: Form,
   lifetimeSeconds: number,
 ): Promise<GrantedToken | TokenFault | { readonly refusal: Refusal | HttpRefusal }> {
@@ -74,8 +71,7 @@ export async function grantToken<Env extends AppEnv>(
   if (!caller.ok) return withoutClient(c, caller.refusal);
   const request = { scopes, resources: form.resources, issuer, lifetimeSeconds };
   const granted = await grants.grant(caller.value, client.value.clientId, request);
-  const { credential } = caller.value;
-  if ('token' in granted && credential !== null) uses.note(credential, { at: clock(), ...origin });
+  if ('token' in granted) callers.noteUse(caller.value);
   return granted;
 }
 

@@ -2,6 +2,9 @@ import { MAX_REVOKED_TOKENS } from '../core/constants.ts';
 import type { KeyRecord } from '../core/records.ts';
 import type { Mutation, Write } from './mutation.ts';
 
+/** A restored database counts revisions anew: what was read in another life of it says nothing of this one. */
+const IN_GENERATION = (name: string): string => `EXISTS (SELECT 1 FROM generation WHERE name = ${name})`;
+
 /**
  * The key that was presented, or the token of it, may still do what it was judged to: it lives, with its account and its organization, and
  * with the same scopes. Other changes to them do not matter. Expiry is judged by the later of the edge's clock and D1's,
@@ -12,7 +15,8 @@ const CREDENTIAL_LIVE = `api_keys k JOIN organizations o ON o.id = k.organizatio
   WHERE k.id = ?1 AND k.revoked_at IS NULL AND k.enabled = 1 AND k.scopes IS ?2
     AND (k.expires_at IS NULL OR k.expires_at > max(?3, unixepoch('subsec') * 1000))
     AND a.deleted_at IS NULL AND a.disabled_at IS NULL AND a.permissions IS ?4 AND a.role IS ?5 AND o.revision = ?6
-    AND (?7 IS NULL OR (?8 > max(?3, unixepoch('subsec') * 1000) AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?7)))`;
+    AND (?7 IS NULL OR (?8 > max(?3, unixepoch('subsec') * 1000) AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE id = ?7)))
+    AND ${IN_GENERATION('?9')}`;
 
 const LIVE_KEYS = (ends: string): string => `SELECT service_account_id, rotated_to FROM api_keys
   WHERE organization_id = ?1 AND revoked_at IS NULL AND deleted_at IS NULL AND expires_at ${ends}`;
@@ -28,6 +32,7 @@ const QUOTA_LEFT = `INSERT INTO assertions (quota_left) SELECT 0 WHERE ?2 <= (
     LIMIT ?2))`;
 
 const UNCHANGED_ORGANIZATION = 'organizations WHERE id = ?1 AND revision = ?2';
+const ORGANIZATION_LIVE = `${UNCHANGED_ORGANIZATION} AND ${IN_GENERATION('?3')}`;
 const UNCHANGED_ACCOUNT = 'service_accounts WHERE id = ?1 AND revision = ?2';
 
 /** A deleted account has revoked its keys without a write to them. */
@@ -96,12 +101,12 @@ function guardOf(write: Write): Guard | null {
 /** Statements that break a constraint, and with it their batch, unless all that a change relies on is still true. */
 export function assertionsOf(
   db: D1Database,
-  { steps, credential, token, organization, account, maxLiveKeys }: Mutation,
+  { steps, credential, token, organization, generation, account, maxLiveKeys }: Mutation,
   now: number,
 ): D1PreparedStatement[] {
   return [
     credential === null
-      ? found(db, 'caller_live', UNCHANGED_ORGANIZATION, organization.id, organization.revision)
+      ? found(db, 'caller_live', ORGANIZATION_LIVE, organization.id, organization.revision, generation)
       : credentialLive(db, credential, token, now),
     ...(account === null
       ? []
@@ -127,7 +132,7 @@ export function assertionsOf(
 
 function credentialLive(
   db: D1Database,
-  { key, account, organization }: KeyRecord,
+  { key, account, organization, generation }: KeyRecord,
   token: Mutation['token'],
   now: number,
 ): D1PreparedStatement {
@@ -143,6 +148,7 @@ function credentialLive(
     organization.revision,
     token?.id ?? null,
     token?.expiresAt ?? null,
+    generation,
   );
 }
 

@@ -52,6 +52,8 @@ export interface Mutation {
   readonly token: Pick<AccessToken, 'id' | 'expiresAt'> | null;
   /** The organization that the caller acts in. */
   readonly organization: Pick<OrganizationRules, 'id' | 'revision'>;
+  /** The life of the database in which the caller was judged. */
+  readonly generation: string;
   /** The account whose state the judgement relied on, if it is not the one that is written. */
   readonly account: Pick<ServiceAccount, 'id' | 'revision'> | null;
   /** How many keys the organization may have live, this one included; null: any number. */

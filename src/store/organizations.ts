@@ -8,8 +8,15 @@ import { type OrganizationRow, toOrganization } from './rows.ts';
 const COLUMNS = `id, slug, name, key_prefix, personal_key_permissions, max_live_keys, max_key_lifetime, created_at,
   created_by, updated_at, updated_by, deleted_at, revision`;
 
+const GENERATION = '(SELECT name FROM generation) AS generation';
+
 /** Sorts after every id: base62 ends with `z`. */
 const AFTER_EVERY_ID = 'org_~';
+
+/** An organization, and in which life of the database it was read. */
+export interface FoundOrganization extends Pick<ReadOf, 'generation'> {
+  readonly organization: Organization;
+}
 
 export class OrganizationStore {
   readonly #db: D1Database;
@@ -31,13 +38,25 @@ export class OrganizationStore {
     return row === null ? null : toOrganization(row);
   }
 
+  /** As {@link find}, and in which life of the database. */
+  async read(idOrSlug: string): Promise<FoundOrganization | null> {
+    const row = await reaching(() =>
+      this.#db
+        .prepare(
+          `SELECT ${COLUMNS}, ${GENERATION} FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
+        )
+        .bind(idOrSlug)
+        .first<OrganizationRow & Pick<ReadOf, 'generation'>>(),
+    );
+    return row === null ? null : { organization: toOrganization(row), generation: row.generation };
+  }
+
   /** Which live organization has this id or slug, and as of which change. `now` is the time before the query starts. */
   async named(idOrSlug: string, now: number): Promise<(ReadOf & Pick<Organization, 'id' | 'slug'>) | null> {
     const row = await reaching(() =>
       this.#db
         .prepare(
-          `SELECT id, slug, (SELECT name FROM generation) AS generation, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of
-           FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
+          `SELECT id, slug, ${GENERATION}, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
         )
         .bind(idOrSlug)
         .first<Pick<OrganizationRow, 'id' | 'slug'> & { generation: string; as_of: number }>(),

@@ -92,10 +92,17 @@ export class Feed {
   }
 
   /** Looks whether what D1 gave shows the database to be another one. `asked` is from before it was asked for. */
-  notice(read: ReadOf, asked: Position): void {
-    if (!this.#knowledge.isRefutedBy(read, asked)) return;
-    this.#knowledge.forget(this.#platform.clock());
-    this.#onForgotten();
+  notice(read: Pick<ReadOf, 'generation'>, asked: Position): void {
+    const isForgotten = this.#knowledge.notice(read, asked, this.#platform.clock());
+    if (isForgotten) this.#onForgotten();
+  }
+
+  /** For what D1 is about to be asked beside verifications: what is to be told of its answer. */
+  listen(): (read: Pick<ReadOf, 'generation'> | null) => void {
+    const asked = this.#knowledge.position;
+    return (read) => {
+      if (read !== null) this.notice(read, asked);
+    };
   }
 
   /** Takes note of a change that this isolate made by a batch that was sent off at `asked`. */

@@ -126,8 +126,8 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   'another generation is not noticed': one(KNOWLEDGE, 'isAnother(snapshot, asked) ||', '', 9),
   'another generation is not seen in a record': one(
     KNOWLEDGE,
-    'asked.life === this.#life && isAnother(read, asked)',
-    'false',
+    'const isOther = isAnother({ generation }, asked);',
+    'const isOther = false;',
     14,
   ),
   'a database that lacks what it had is not noticed': one(
@@ -137,14 +137,15 @@ export const MUTANTS: Readonly<Record<string, Mutant>> = {
   ),
   'what was asked before all was forgotten is believed': one(
     KNOWLEDGE,
-    'if (asked.life !== this.#life) return false;',
-    '',
+    'if (asked.life !== this.#life) return false;\n    const isOther = isAnother(snapshot, asked)',
+    'const isOther = isAnother(snapshot, asked)',
     4,
   ),
   'snapshots from before all was forgotten are believed': one(
     KNOWLEDGE,
     'if (isEarlier || snapshot',
     'if (snapshot',
+    2,
   ),
   'a record is put without what it was read as of': one(
     CACHES,

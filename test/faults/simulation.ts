@@ -172,7 +172,7 @@ class Run {
     const build = async (): Promise<void> => {
       const root = async (named: string | null) =>
         value(
-          await isolate.services.callers.identify(ROOT_KEY, named === null ? [] : [named], this.#origin()),
+          await isolate.services.callers.presume(ROOT_KEY, named === null ? [] : [named], this.#origin()),
         );
       const ours = await root(null);
       const { id: other } = value(await organizations.create(ours, { name: 'Other', slug: 'other' })).value;
@@ -460,7 +460,7 @@ class Run {
     this.#trace(line);
     oracle.onAsked(origin.requestId, name);
     const done = async (): Promise<void> => {
-      const caller = await isolate.services.callers.identify(ROOT_KEY, [on.organizationId], origin);
+      const caller = await isolate.services.callers.presume(ROOT_KEY, [on.organizationId], origin);
       const result = caller.ok ? await act(isolate, caller.value) : caller;
       this.#trace(`${line} → ${result.ok ? 'done' : result.refusal.kind}`);
       if (result.ok) {

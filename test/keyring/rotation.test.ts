@@ -138,9 +138,11 @@ describe('a rotation', () => {
 
   test('has the brand that the organization has by then', async () => {
     const old = await service.key();
-    await env.DB.prepare("UPDATE organizations SET key_prefix = 'acme2' WHERE slug = 'default'").run();
+    const rename = (keyPrefix: string) =>
+      service.call('PATCH', '/v1/organizations/org_000000000000000000000000', { body: { keyPrefix } });
+    await rename('acme2');
     const { secret } = await rotate(old.key.id);
-    await env.DB.prepare("UPDATE organizations SET key_prefix = 'mk' WHERE slug = 'default'").run();
+    await rename('mk');
     expect(secret).toMatch(/^acme2_live_/);
   });
 

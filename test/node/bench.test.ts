@@ -49,6 +49,7 @@ describe('npm run bench', () => {
         ['… without Mintmark: the same request and answer', 'an empty RPC call', 'cpu', null],
         ['the verify function alone', 'one SHA-256', 'cpu', 3],
         ['minting, 16 clients', 'one row inserted', 'rate', 0.5],
+        ['… without Mintmark: one row inserted, one value put into KV', 'one row inserted', 'rate', null],
         ['a miss: an unknown key, among 2,000', 'among 1,000', 'cpu', 1.2],
         ['a key asked of D1 (`maxStaleness` 0), among 2,000', 'among 1,000', 'cpu', 1.2],
         ['a page of 50 keys, among 2,000', 'among 1,000', 'cpu', 1.2],

@@ -70,8 +70,8 @@ beforeAll(async () => {
   await service.upkeep();
 });
 
-/** The caller, or root's organization, by its primary key. */
-const CALLER = 1;
+/** The caller, or root's organization, by its primary key, and the generation. */
+const CALLER = 2;
 /** A page of fifty and one more, each key with its account. */
 const PAGE = 51;
 /** The keys that one filtered page may examine: once to find where they end, then each with its account. */
@@ -273,9 +273,9 @@ test.each(Object.entries(READS))(
 
 describe('who calls', () => {
   const callers: Record<string, readonly [rows: number, () => Parameters<TestService['call']>[2]]> = {
-    'root, in the default organization': [1, () => ({})],
-    'root, by an id': [1, () => ({ headers: { 'Mintmark-Organization': DEFAULT_ORGANIZATION } })],
-    'root, by a slug': [1, () => ({ headers: { 'Mintmark-Organization': 'default' } })],
+    'root, in the default organization': [CALLER, () => ({})],
+    'root, by an id': [CALLER, () => ({ headers: { 'Mintmark-Organization': DEFAULT_ORGANIZATION } })],
+    'root, by a slug': [CALLER, () => ({ headers: { 'Mintmark-Organization': 'default' } })],
     'root, by a slug that nobody has': [0, () => ({ headers: { 'Mintmark-Organization': 'slug-none' } })],
     'a key': [4 + GENERATION + DIGESTS, () => ({ credential: target.secret })],
     'a key that is unknown': [DIGESTS, () => ({ credential: unknown() })],
