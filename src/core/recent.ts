@@ -22,6 +22,10 @@ export class Recent<Key, Value> {
     return held.value;
   }
 
+  clear(): void {
+    this.#held.clear();
+  }
+
   /** With `null` in place of a value, forgets the one that is there. */
   set(key: Key, value: Value | null): void {
     this.#held.delete(key);

@@ -89,6 +89,12 @@ export class Callers {
     return this.#judge(claim);
   }
 
+  /** Asks D1 who calls before the next change: while it can't be reached, that says so before anything is sent off. */
+  presumeNothing(): void {
+    this.#recentRecords.clear();
+    this.#recentOrganizations.clear();
+  }
+
   /** Takes note that a caller's key was used: once D1 has said that it was good. */
   noteUse({ credential, claim: { origin } }: Caller): void {
     if (credential === null) return;

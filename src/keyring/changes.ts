@@ -152,6 +152,7 @@ export class Changes {
           tell(newsOf(judged, outcome));
           return accept({ value: judged.value, effectiveBy: this.#effectiveBy(judged.weakens) });
         }
+        if (outcome.kind === 'unknown') this.#callers.presumeNothing();
         const refused = refusalOf(outcome, current);
         if (refused !== null) return refuse(refused);
         if (outcome.kind === 'target_changed' && !current.isPresumed) continue;

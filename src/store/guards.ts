@@ -107,7 +107,7 @@ export function assertionsOf(
   return [
     credential === null
       ? found(db, 'caller_live', ORGANIZATION_LIVE, organization.id, organization.revision, generation)
-      : credentialLive(db, credential, token, now),
+      : credentialLive(db, credential, token, generation, now),
     ...(account === null
       ? []
       : [found(db, 'target_unchanged', UNCHANGED_ACCOUNT, account.id, account.revision)]),
@@ -132,8 +132,9 @@ export function assertionsOf(
 
 function credentialLive(
   db: D1Database,
-  { key, account, organization, generation }: KeyRecord,
+  { key, account, organization }: KeyRecord,
   token: Mutation['token'],
+  generation: string,
   now: number,
 ): D1PreparedStatement {
   return found(

@@ -333,6 +333,21 @@ describe('of another life of the database', () => {
   });
 });
 
+test('where D1 cannot be reached, one change has an outcome that is not known; those after it were not made', async () => {
+  const { key, secret } = await known();
+  const before = await tables(edge);
+  edge.d1Hooks.before = () => {
+    throw new Error('D1_ERROR: Network connection lost.');
+  };
+  const outcomes: string[] = [];
+  for (let time = 0; time < 3; time++)
+    outcomes.push(outcomeOf(await mint(edge, key.serviceAccountId, secret)));
+  expect(outcomes).toEqual(['503 outcome_unknown', '503 unavailable', '503 unavailable']);
+  delete edge.d1Hooks.before;
+  expect(await tables(edge)).toEqual(before);
+  expect((await mint(edge, key.serviceAccountId, secret)).status).toBe(201);
+});
+
 test('what an operator changes by hand is relied on for no more than a minute', async () => {
   const { id } = await office.account();
   expect((await mint(edge, id)).body.secret).toMatch(/^mk_/);
