@@ -1,29 +1,40 @@
-import { Hono } from 'hono';
+import { Hono, type Context } from 'hono';
 
+import type { Constant } from './bare.ts';
+
+/** A constant answer, said by a `PUT`, and how many credentials are digested before it. */
+export interface Floor extends Constant {
+  readonly digests: number;
+}
+
+type Env = { Variables: { requestId: string } };
+
+let constant: Floor = { status: 204, headers: {}, body: null, digests: 0 };
 const utf8 = new TextEncoder();
 
-/** `whoami` without Mintmark: what the framework, the digest of the credential and the headers of an answer cost. */
-const app = new Hono<{ Variables: { requestId: string } }>()
+/** Mintmark's most frequent calls without Mintmark: what the framework, the digests of credentials and an answer's headers cost. */
+const app = new Hono<Env>()
+  .put('/', async (c) => {
+    constant = await c.req.json<Floor>();
+    return c.body(null, 204);
+  })
   .use(async (c, next) => {
     c.set('requestId', crypto.randomUUID());
     await next();
   })
-  .get('/v1/whoami', async (c) => {
-    const credential = c.req.header('Authorization') ?? '';
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', utf8.encode(credential))).toHex();
-    const headers = {
-      'Content-Type': 'application/json',
-      'X-Request-Id': c.get('requestId'),
-      'Cache-Control': 'no-store',
-    };
-    return new Response(JSON.stringify({ ...ANSWER, digest }), { headers });
-  });
+  .get('/v1/whoami', (c) => answer(c))
+  .post('/v1/api-keys/verify', async (c) => {
+    await c.req.json();
+    return answer(c);
+  })
+  .all('/v1/forward-auth/:organization/:scopes/*', (c) => answer(c));
 
-const ANSWER = {
-  type: 'service_account',
-  organizationId: 'org_000000000000000000000000',
-  scopes: ['files:read', 'files:write'],
-  key: { name: 'key', environment: 'live', expiresAt: '2027-02-19T00:40:44.338Z' },
-};
+async function answer(c: Context<Env>): Promise<Response> {
+  const { status, headers, body, digests } = constant;
+  const credential = utf8.encode(c.req.header('Authorization') ?? '');
+  for (let digested = 0; digested < digests; digested++)
+    new Uint8Array(await crypto.subtle.digest('SHA-256', credential)).toHex();
+  return new Response(body, { status, headers: { ...headers, 'X-Request-Id': c.get('requestId') } });
+}
 
 export default app;
