@@ -11,7 +11,7 @@ export interface Principal {
   readonly actor: Actor & { readonly type: Exclude<Actor['type'], 'system'> };
   readonly organizationId: OrganizationId;
   readonly scopes: readonly Scope[];
-  /** The key that was presented, or that the token is of; null for root. */
+  /** The key that was presented, or that the token is of; null for who has none: root, a person, a binding. */
   readonly credential: KeyRecord | null;
   /** The token that was presented, if one was. */
   readonly token: AccessToken | null;
@@ -37,13 +37,13 @@ export interface Caller extends Omit<Principal, 'actor'> {
   readonly generation: string;
   /**
    * Whether this is what D1's primary said earlier: enough to prepare a change, whose batch asks it again, and for nothing
-   * else. No answer may follow from it.
+   * else. No answer may follow from what it may do, or where.
    */
   readonly isPresumed: boolean;
   readonly claim: Claim;
 }
 
-/** Who somebody says to be, by what it presented: what a caller is judged by, again where need be. */
+/** Who somebody says they are, by what they presented: what a caller is judged by, again where need be. */
 export interface Claim {
   readonly by:
     | { readonly kind: 'root' }

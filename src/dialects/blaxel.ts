@@ -81,10 +81,9 @@ export const blaxel: Dialect = {
         return answer(c, await accounts.all(c.get('caller'), accountOf), (all) => c.json(all));
       })
       .post('/service_accounts', readBody, json(newAccount), async (c) => {
-        const caller = c.get('caller');
         const created = await enrolments.create(
-          caller,
-          { ...c.req.valid('json'), role: roleWithin(caller.scopes, 'member') },
+          c.get('caller'),
+          { ...c.req.valid('json'), roleOf: (held) => roleWithin(held, 'member') },
           { name: CLIENT_SECRET, vendor: { blaxel: { is_client_secret: true } } },
         );
         return answerChange(c, created, ({ account, secret }) =>

@@ -23,10 +23,10 @@ export interface CallerPlaces {
 
 const namedOrganization = (request: HonoRequest): string | null => request.header(ORGANIZATION) ?? null;
 
-/** What is answered without a change. */
+/** Methods that change nothing. */
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
-/** For calls that manage: the caller, judged on D1's primary, of a change when it is made. */
+/** For calls that manage: who reads is judged on D1's primary now, who changes something by the batch that does it. */
 export function manage(
   callers: Callers,
   { credential: carriers, organizations = () => [] }: CallerPlaces = {},

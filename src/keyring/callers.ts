@@ -24,7 +24,7 @@ const NO_SUCH_ORGANIZATION: Refusal = { kind: 'not_found', what: 'organization' 
 interface Edge {
   /** Whether a cache knows a key. Where unknown ones flood in, D1 is asked of no others. */
   readonly knows: (handle: Handle) => Promise<boolean>;
-  /** Called before D1 is asked, for what is to be told of its answer: the database may be another one. */
+  /** Called before D1 is asked; what it returns is given the answer, which may show the database to be another one. */
   readonly listen: () => (read: Pick<ReadOf, 'generation'> | null) => void;
   readonly noteUse: (record: KeyRecord, use: LastUse) => void;
 }
@@ -81,7 +81,7 @@ export class Callers {
 
   /** As {@link bound}, for a call that does nothing but make a change. */
   async presumeBound(claim: BoundClaim): Promise<Result<Caller>> {
-    return this.#recall(claim) ?? this.#judge(claim);
+    return this.#presumed(claim) ?? this.#judge(claim);
   }
 
   /** The same caller as it stands now, or why it may no longer call. */
@@ -112,8 +112,8 @@ export class Callers {
     if (!read.ok) return read;
     const presented = read.value;
     const claim: Claim = { by: claimOf(presented), named, origin };
-    const recalled = isPresumable ? this.#recall(claim) : null;
-    if (recalled !== null) return recalled;
+    const presumed = isPresumable ? this.#presumed(claim) : null;
+    if (presumed !== null) return presumed;
     // A token's signature says that its key is there.
     const isRefused =
       presented.kind === 'key' &&
@@ -145,13 +145,13 @@ export class Callers {
   }
 
   /** By what D1 said earlier; null: that does not make it a caller, and D1 is to be asked. */
-  #recall(claim: Claim): Result<Caller> | null {
+  #presumed(claim: Claim): Result<Caller> | null {
     const { by } = claim;
-    const recalled =
+    const presumed =
       by.kind === 'key'
         ? this.#holder(claim, by, this.#recentRecords.get(by.handle) ?? null, true)
         : this.#member(claim, by, this.#recentOrganizations.get(organizationOf(claim) ?? '') ?? null, true);
-    return recalled.ok ? recalled : null;
+    return presumed.ok ? presumed : null;
   }
 
   #holder(

@@ -64,7 +64,7 @@ export function refusal(reason: Refusal): Refused {
 /** What a call needs: management scopes, or to be root; null: nothing, for what is the caller's own. */
 export type Needed = ManagementScope | readonly ManagementScope[] | 'root' | null;
 
-/** Why a caller may not, or null: what every call that reads asks before it does. */
+/** Why a caller may not, or null: asked before anything is read. Throws for one that is presumed, which may only change. */
 export function forbidden(caller: Caller, needed: Needed): Refusal | null {
   if (caller.isPresumed) throw new Error('who reads must be judged on D1');
   return lacking(caller, needed);
@@ -129,7 +129,8 @@ export class Changes {
    * Carries out one change. `judge` reads what it needs and says what to write, given the caller and the time; it runs
    * again when the caller or a row it relied on changed between the reading and the writing. Nothing is left behind by
    * what is refused. Of a caller that is presumed, D1's primary has the last word: its batch asserts what was presumed, and
-   * whatever comes to no batch is judged anew by what D1 says now.
+   * whatever comes to no batch is judged anew by what D1 says now. What the caller named may be another organization by then,
+   * so `judge` goes by the one that it is given.
    */
   async make<Value>(
     caller: Caller,
@@ -137,7 +138,6 @@ export class Changes {
     judge: (caller: Caller, now: number) => Promise<Judgement<Value>>,
   ): Promise<Result<Changed<Value>>> {
     let current = caller;
-    let isFresh = false;
     for (let attempt = 0; attempt < MAX_CHANGE_ATTEMPTS; attempt++) {
       const now = this.#platform.clock();
       const judged = await judgedBy(current, needed, now, judge);
@@ -162,14 +162,13 @@ export class Changes {
           return refuse(judged.refusal);
         }
         // No batch holds this answer to the caller's still being live, and the body may have been long on its way.
-        const live = isFresh ? accept(current) : await this.#callers.refresh(current);
+        const live = await this.#callers.refresh(current);
         return live.ok ? accept({ value: judged.value, effectiveBy: this.#effectiveBy(true) }) : live;
       }
       const refreshed = await this.#callers.refresh(current);
       if (!refreshed.ok) return refreshed;
       if (current.isPresumed) this.#callers.noteUse(refreshed.value);
       current = refreshed.value;
-      isFresh = true;
     }
     return refuse({ kind: 'conflict' });
   }

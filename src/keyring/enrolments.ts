@@ -2,8 +2,9 @@ import { grantedByAccount } from '../core/authority.ts';
 import type { Caller } from '../core/caller.ts';
 import { resolveExpiry } from '../core/expiry.ts';
 import type { IdFactory } from '../core/id.ts';
-import type { ServiceAccount, Vendor } from '../core/records.ts';
+import type { Role, ServiceAccount, Vendor } from '../core/records.ts';
 import type { Result } from '../core/refusal.ts';
+import type { Scope } from '../core/scope.ts';
 import { refusal, type Changed, type Changes } from './changes.ts';
 import { accountCreation, newAccount, type NewAccount } from './new_account.ts';
 import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
@@ -12,6 +13,11 @@ import { keyCreation, type KeyMaker, type MintedKey } from './new_key.ts';
 export interface FirstKey {
   readonly name: string;
   readonly vendor: Vendor;
+}
+
+export interface EnrolmentRequest extends Omit<NewAccount, 'grants' | 'role'> {
+  /** The account's role, given what its maker may do. */
+  readonly roleOf: (held: readonly Scope[]) => Role | null;
 }
 
 export interface Enrolment extends MintedKey {
@@ -32,16 +38,23 @@ export class Enrolments {
 
   create(
     caller: Caller,
-    asked: Omit<NewAccount, 'grants'>,
+    { roleOf, ...asked }: EnrolmentRequest,
     first: FirstKey,
   ): Promise<Result<Changed<Enrolment>>> {
     const needed = ['mintmark:accounts:write', 'mintmark:keys:write'] as const;
-    return this.#changes.make(caller, needed, async ({ actor, organization }, now) => {
+    return this.#changes.make(caller, needed, async ({ actor, organization, scopes }, now) => {
       const { maxKeyLifetime } = organization;
       const expiry = resolveExpiry({ expiresIn: maxKeyLifetime ?? undefined }, now, maxKeyLifetime);
       if (!('expiresAt' in expiry)) return refusal({ kind: 'invalid', faults: [expiry] });
 
-      const account = newAccount(this.#ids.serviceAccount(), asked, organization.id, actor.id, now);
+      const role = roleOf(scopes);
+      const account = newAccount(
+        this.#ids.serviceAccount(),
+        { ...asked, role },
+        organization.id,
+        actor.id,
+        now,
+      );
       const minted = await this.#maker.make(
         {
           serviceAccountId: account.id,

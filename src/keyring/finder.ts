@@ -21,6 +21,12 @@ interface FoundKey {
   readonly account: ServiceAccount | null;
 }
 
+/** An account, and the life of the database in which it was read: that of a caller who was read before it, or an earlier one. */
+interface Remembered {
+  readonly account: ServiceAccount;
+  readonly generation: string;
+}
+
 export const KEY_NOT_FOUND: Refusal = { kind: 'not_found', what: 'API key' };
 const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' };
 
@@ -28,7 +34,7 @@ const ACCOUNT_NOT_FOUND: Refusal = { kind: 'not_found', what: 'service account' 
 export class Finder {
   readonly #accounts: AccountStore;
   readonly #keys: KeyStore;
-  readonly #recent: Recent<ServiceAccount['id'], ServiceAccount>;
+  readonly #recent: Recent<ServiceAccount['id'], Remembered>;
 
   constructor(accounts: AccountStore, keys: KeyStore, clock: () => number) {
     this.#accounts = accounts;
@@ -45,12 +51,17 @@ export class Finder {
    * The account that a change relies on, and whose revision its batch asserts: for a caller that is presumed, it may be what D1
    * said earlier.
    */
-  async reliedOn({ organization, isPresumed }: Caller, ref: AccountRef): Promise<Result<ServiceAccount>> {
+  async reliedOn(
+    { organization, generation, isPresumed }: Caller,
+    ref: AccountRef,
+  ): Promise<Result<ServiceAccount>> {
     const id = 'id' in ref ? parseServiceAccountId(ref.id) : null;
     const recent = isPresumed && id !== null ? this.#recent.get(id) : undefined;
-    if (recent?.organizationId === organization.id) return accept(recent);
+    // The batch asserts the caller's generation, and with it the account's.
+    if (recent?.generation === generation && recent.account.organizationId === organization.id)
+      return accept(recent.account);
     const found = await this.account(organization.id, ref);
-    if (found.ok) this.#recent.set(found.value.id, found.value);
+    if (found.ok) this.#recent.set(found.value.id, { account: found.value, generation });
     return found;
   }
 

@@ -8,6 +8,13 @@ import type { KeyStore, ShownKey } from '../store/keys.ts';
 import { refusal, type Changed, type Changes } from './changes.ts';
 import type { Finder, KeyRef } from './finder.ts';
 
+interface Pass {
+  readonly found: ShownKey;
+  readonly isDone: boolean;
+  /** The caller as it was judged. */
+  readonly by: Caller;
+}
+
 /** A key with all that it was rotated from and to. Needs `mintmark:keys:write`. */
 export class Lineages {
   readonly #store: KeyStore;
@@ -28,8 +35,8 @@ export class Lineages {
   async revoke(caller: Caller, ref: KeyRef, reason: string | null): Promise<Result<Changed<ShownKey>>> {
     const first = await this.#revokeSome(caller, ref, reason);
     if (!first.ok || first.value.value.isDone) return mapped(first);
-    // The first batch has asked D1 whether the caller is live.
-    const judged = { ...caller, isPresumed: false };
+    // D1 has found it live by the first batch.
+    const judged = { ...first.value.value.by, isPresumed: false };
     try {
       for (let pass = 1; pass < MAX_LINEAGE_PASSES; pass++) {
         const next = await this.#revokeSome(judged, ref, reason);
@@ -43,11 +50,7 @@ export class Lineages {
   }
 
   /** One batch of a lineage's revocation. */
-  #revokeSome(
-    caller: Caller,
-    ref: KeyRef,
-    reason: string | null,
-  ): Promise<Result<Changed<{ found: ShownKey; isDone: boolean }>>> {
+  #revokeSome(caller: Caller, ref: KeyRef, reason: string | null): Promise<Result<Changed<Pass>>> {
     return this.#changes.make(caller, 'mintmark:keys:write', async (current, now) => {
       const shown = await this.#finder.key(current.organization.id, ref);
       if (!shown.ok) return refusal(shown.refusal);
@@ -59,7 +62,7 @@ export class Lineages {
         );
       const others = live.filter((key) => key.id !== current.credential?.key.id);
       const ending = others.length > 0 ? others.slice(0, MAX_KEYS_IN_BATCH) : live;
-      if (ending.length === 0) return { kind: 'unchanged', value: { found, isDone: true } };
+      if (ending.length === 0) return { kind: 'unchanged', value: { found, isDone: true, by: current } };
       return {
         kind: 'change',
         edits: ending.map((before) => ({
@@ -77,6 +80,7 @@ export class Lineages {
         value: {
           found: { ...found, key: revokedBy(current.actor.id, found.key, reason, now) },
           isDone: others.length === 0,
+          by: current,
         },
       };
     });

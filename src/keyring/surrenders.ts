@@ -47,10 +47,14 @@ export class Surrenders {
   }
 
   #endToken(caller: Caller, token: AccessToken, isOwn: boolean): Promise<Result<Changed<null>>> {
-    return this.#changes.make(caller, isOwn ? null : 'mintmark:keys:write', async (_, now) => {
+    return this.#changes.make(caller, isOwn ? null : 'mintmark:keys:write', async ({ organization }, now) => {
       const record = await this.#store.record(token.keyId, now);
       const ended = record?.key.revokedTokens ?? [];
-      if (record === null || record.key.revokedAt !== null || ended.includes(token.id))
+      if (
+        record?.organization.id !== organization.id ||
+        record.key.revokedAt !== null ||
+        ended.includes(token.id)
+      )
         return { kind: 'unchanged', value: null };
       if (ended.length >= MAX_REVOKED_TOKENS) return refusal({ kind: 'conflict' });
       const row = { id: token.keyId, revokedToken: token.id, tokenExpiresAt: token.expiresAt };

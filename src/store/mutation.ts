@@ -46,7 +46,7 @@ interface Step {
 export interface Mutation {
   /** Rows that change together or not at all. */
   readonly steps: readonly Step[];
-  /** The key that the caller presented, or a token of it; null for root and for Mintmark itself, which no row can end. */
+  /** The key that the caller presented, or a token of it; null for who has none, and no row of its own that could end it. */
   readonly credential: KeyRecord | null;
   /** The token that the caller presented, if it did. */
   readonly token: Pick<AccessToken, 'id' | 'expiresAt'> | null;

@@ -40,6 +40,15 @@ async function known(account: Record<string, unknown> = { role: 'admin' }): Prom
   return caller;
 }
 
+/** As {@link known}, of one that makes accounts. */
+async function heardOf(account: Record<string, unknown>): Promise<Key> {
+  const caller = await office.key({}, account);
+  const name = `account ${crypto.randomUUID()}`;
+  const sent = { credential: caller.secret, body: { name } };
+  expect((await edge.call('POST', '/v1/service-accounts', sent)).status).toBe(201);
+  return caller;
+}
+
 const at = async (method: string, path: string, body?: unknown): Promise<void> => {
   const { status, text } = await office.call(method, path, body === undefined ? {} : { body });
   if (status >= 300) throw new Error(text);
@@ -87,8 +96,8 @@ describe('costs no query', () => {
     const rename = (name: string) =>
       edge.call('PATCH', `/v1/api-keys/${key.id}`, { credential: secret, body: { name } });
     expect(await trips(() => rename('another'), 200)).toBe(2);
-    // Nothing to do: the caller is judged anew, and so is the change.
-    expect(await trips(() => rename('another'), 200)).toBe(3);
+    // Nothing to do: the caller is judged anew, so is the change, and once more whether the caller is live.
+    expect(await trips(() => rename('another'), 200)).toBe(4);
   });
 
   test('where a call only reads it costs one all the same', async () => {
@@ -205,6 +214,25 @@ describe('a caller that is presumed live, and is not', () => {
     expect(await lastUsed()).toBe(usedAgain);
   });
 
+  test('is told nothing of what came after its end, where there is nothing to do', async () => {
+    const caller = await known();
+    const { key } = await office.key();
+    let questions = 0;
+    edge.d1Hooks.before = async () => {
+      questions += 1;
+      // The caller was judged anew; its change is not yet.
+      if (questions !== 3) return;
+      await revoke(caller);
+      await at('PATCH', `/v1/api-keys/${key.id}`, { description: 'after the revocation' });
+    };
+    const answer = await edge.call('PATCH', `/v1/api-keys/${key.id}`, {
+      credential: caller.secret,
+      body: { enabled: true },
+    });
+    delete edge.d1Hooks.before;
+    expect(outcomeOf(answer)).toBe(BAD);
+  });
+
   test('of a deleted organization', async () => {
     const { id } = await office.organization();
     const inIt = { headers: inOrganization(id) };
@@ -227,6 +255,46 @@ describe('what is presumed otherwise than it is by now', () => {
     expect(outcomeOf(await create())).toBe('403 insufficient_scope');
     await at('PATCH', `/v1/service-accounts/${caller.key.serviceAccountId}`, { role: 'admin' });
     expect((await create()).status).toBe(201);
+  });
+
+  test('a lineage of several batches is ended by what the caller may do now', async () => {
+    const caller = await heardOf({ permissions: ['mintmark:accounts:write'] });
+    let { key } = await office.key();
+    for (let rotation = 0; rotation < 9; rotation++)
+      key = (await office.call('POST', `/v1/api-keys/${key.id}/rotate`)).body.key;
+    await at('PATCH', `/v1/service-accounts/${caller.key.serviceAccountId}`, {
+      permissions: ['mintmark:accounts:write', 'mintmark:keys:write'],
+    });
+    const answer = await edge.call('POST', `/v1/api-keys/${key.id}/revoke`, {
+      credential: caller.secret,
+      body: { lineage: true },
+    });
+    expect(answer.status, answer.text).toBe(200);
+  });
+
+  test.for<[string, object, object, string | null]>([
+    [
+      'more',
+      { permissions: ['mintmark:keys:write', 'mintmark:accounts:write'] },
+      { role: 'admin' },
+      'member',
+    ],
+    [
+      'less',
+      { role: 'member', permissions: ['mintmark:keys:write', 'mintmark:accounts:write'] },
+      { role: null },
+      null,
+    ],
+  ])('a caller that may %s gives the role that it can give now', async ([, first, then, role]) => {
+    const caller = await known({ ...first });
+    await at('PATCH', `/v1/service-accounts/${caller.key.serviceAccountId}`, then);
+    const { audit_events: trail } = await tables(edge);
+    const { body } = await edge.call('POST', '/compat/blaxel/v0/service_accounts', {
+      credential: caller.secret,
+      body: { name: `by ${caller.key.id}` },
+    });
+    expect((await office.call('GET', `/v1/service-accounts/${body.client_id}`)).body.role).toBe(role);
+    expect((await tables(edge))['audit_events']?.replace(trail ?? '', '')).not.toContain('grant.refused');
   });
 
   test('an account that was raised gives no key to who could not have raised it', async () => {
@@ -304,6 +372,56 @@ describe('what is presumed otherwise than it is by now', () => {
   });
 });
 
+test('a person whom a slug takes elsewhere on the way ends nothing of where it was', async () => {
+  const slug = `slug-${crypto.randomUUID()}`;
+  const issuer = new TestIssuer([await makeKey('ES256', 'ec')]);
+  edge = trusting(issuer, { OIDC_ORGANIZATIONS: slug });
+  align(edge, office);
+  const { id } = await office.organization({ slug });
+  const inIt = { headers: inOrganization(id) };
+  const account = await office.call('POST', '/v1/service-accounts', { ...inIt, body: { name: 'one' } });
+  const key = await office.call('POST', `/v1/service-accounts/${account.body.id}/api-keys`, {
+    ...inIt,
+    body: { name: 'a key' },
+  });
+  const form = (
+    service: TestService,
+    path: string,
+    fields: Record<string, string>,
+    credential: string | null,
+  ) =>
+    service.call('POST', path, {
+      credential,
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(fields).toString(),
+    });
+  const { body } = await form(
+    office,
+    '/oauth/token',
+    {
+      grant_type: 'client_credentials',
+      client_id: account.body.id,
+      client_secret: key.body.secret,
+    },
+    null,
+  );
+  const token = body.access_token as string;
+  const person = await issuer.token({ claims: { scope: 'mintmark:*' } });
+  let isMoved = false;
+  edge.d1Hooks.beforeBatch = async () => {
+    if (isMoved) return;
+    isMoved = true;
+    await at('PATCH', `/v1/organizations/${id}`, { slug: `${slug}-old` });
+    await office.organization({ slug });
+  };
+  await form(edge, '/oauth/revoke', { token }, person);
+  delete edge.d1Hooks.beforeBatch;
+  expect(isMoved).toBe(true);
+  const { revoked_tokens: revoked, audit_events: trail } = await tables(edge);
+  expect(revoked).toBe('[]');
+  expect(trail).not.toContain('token.revoked');
+});
+
 describe('of another life of the database', () => {
   /** As a restore and a change after it leave them: the same revision, with something else in it. */
   const restored = (statement: string, id: string) =>
@@ -317,6 +435,15 @@ describe('of another life of the database', () => {
     const { id } = await office.account({ permissions: ['files:read'] });
     expect((await mint(edge, id, caller.secret)).status).toBe(201);
     await restored(`UPDATE service_accounts SET permissions = '["mintmark:*"]' WHERE id = ?`, id);
+    expect(outcomeOf(await mint(edge, id, caller.secret))).toBe('403 cannot_grant');
+  });
+
+  test('nor where its caller was heard of in this one', async () => {
+    const caller = await known({ role: 'member' });
+    const { id } = await office.account({ permissions: ['files:read'] });
+    expect((await mint(edge, id, caller.secret)).status).toBe(201);
+    await restored(`UPDATE service_accounts SET permissions = '["mintmark:*"]' WHERE id = ?`, id);
+    expect((await edge.call('GET', '/v1/api-keys', { credential: caller.secret })).status).toBe(200);
     expect(outcomeOf(await mint(edge, id, caller.secret))).toBe('403 cannot_grant');
   });
 
