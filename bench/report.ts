@@ -38,7 +38,7 @@ export interface StartUp {
 /** The Worker's code in bytes, gzipped. */
 export interface Size {
   readonly uploaded: number;
-  /** Of that the OpenAPI document, which is made when somebody asks for it. */
+  /** Of that the OpenAPI document, and the page that shows it. */
   readonly documentation: number;
   readonly aim: number;
 }

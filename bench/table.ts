@@ -26,8 +26,8 @@ export function markdownOf(report: Report): string {
       (cells) => `| ${cells.join(' | ')} |`,
     ),
     '',
-    `Code: ${kilobytes(size.uploaded)} KB gzipped, of which ${kilobytes(size.documentation)} are the OpenAPI document's; ` +
-      `${kilobytes(size.uploaded - size.documentation)} without it (aim ${kilobytes(size.aim)}). ` +
+    `Code: ${kilobytes(size.uploaded)} KB gzipped, of which ${kilobytes(size.documentation)} document the API; ` +
+      `${kilobytes(size.uploaded - size.documentation)} without that (aim ${kilobytes(size.aim)}). ` +
       `An isolate's start takes ${startUp.beyondMs.toFixed(0)} ms of CPU more than a bare Worker's ` +
       `(${lowest.toFixed(0)} to ${highest.toFixed(0)}), the first answer included.`,
   ].join('\n');

@@ -104,7 +104,7 @@ export async function measureWarm(code: Code, betterAuth: Side, judge: Judge): P
     theirs: call('empty'),
   });
   await judge({
-    name: '… without Mintmark: the same request and answer',
+    name: '… without Mintmark: the same request and answer, 1 SHA-256',
     beside: 'an empty RPC call',
     measure: 'cpu',
     aim: null,

@@ -305,6 +305,33 @@ describe('a change that this isolate made', () => {
   });
 });
 
+describe('what D1 answered to anything else', () => {
+  test('tells a cold isolate which life this is, so that a cache can tell it of no other', () => {
+    expect(knowledge.notice(record(5), knowledge.position, 1_000)).toBe(false);
+    expect(knowledge.accept(snapshot(7, { generation: 'another life', knownAt: 2_000 }))).toBe(false);
+    expect(knowledge.accept(snapshot(7, { knownAt: 2_000 }))).toBe(true);
+  });
+
+  test('of another life than was known makes the isolate forget everything', () => {
+    learn(snapshot(7));
+    expect(knowledge.notice(record(8, 'another life'), knowledge.position, 2_000)).toBe(true);
+    expect(knowledge.knownAt).toBe(-Infinity);
+    expect(knowledge.covers(record(7))).toBe(false);
+    expect(knowledge.accept(snapshot(7, { knownAt: 2_000 }))).toBe(false);
+  });
+
+  test('to a question from before anything was known, or was forgotten, says nothing against what is known', () => {
+    const early = knowledge.position;
+    learn(snapshot(7));
+    expect(knowledge.notice(record(8, 'another life'), early, 2_000)).toBe(false);
+    const { position } = knowledge;
+    knowledge.forget(1_500);
+    learn(snapshot(9, { generation: 'another life', knownAt: 2_000 }));
+    expect(knowledge.notice(record(8), position, 2_500)).toBe(false);
+    expect(knowledge.covers(record(9, 'another life'))).toBe(true);
+  });
+});
+
 describe('forgetting for want of room', () => {
   test('makes every record from before the change that was forgotten unusable, never usable', () => {
     knowledge = new Knowledge(2);

@@ -50,7 +50,7 @@ describe('npm run bench', () => {
         ['… without Mintmark: Hono, 1 SHA-256', 'a bare Worker', 'cpu', null],
         ['`POST /v1/api-keys/verify`, over HTTP', 'better-auth, in process', 'cpu', null],
         ['verification over RPC', 'an empty RPC call', 'cpu', 1.25],
-        ['… without Mintmark: the same request and answer', 'an empty RPC call', 'cpu', null],
+        ['… without Mintmark: the same request and answer, 1 SHA-256', 'an empty RPC call', 'cpu', null],
         ['the verify function alone', 'one SHA-256', 'cpu', 3],
         ['minting, 16 clients', 'one row inserted', 'rate', 0.5],
         ['… without Mintmark: two rows by a batch, a value put into KV', 'one row inserted', 'rate', null],
