@@ -58,6 +58,10 @@ export interface Claim {
   readonly origin: Origin;
 }
 
+/** Whether what was presented has ended by itself, where no row tells of it: a trusted issuer's token. */
+export const hasEnded = ({ by }: Claim, now: number): boolean =>
+  by.kind === 'vouched' && by.vouched.expiresAt <= now;
+
 /** Mintmark itself, carrying out what somebody allowed earlier. */
 export function systemOf({ organization, generation }: KeyRecord, requestId: string): Caller {
   const actor = { type: 'system', id: 'system', credentialId: null } as const;

@@ -1,5 +1,13 @@
 import type { Origin } from '../core/audit.ts';
-import { holderOf, personOf, rootOf, type Caller, type Claim, type Principal } from '../core/caller.ts';
+import {
+  hasEnded,
+  holderOf,
+  personOf,
+  rootOf,
+  type Caller,
+  type Claim,
+  type Principal,
+} from '../core/caller.ts';
 import { MAX_PRESUMED, PRESUMED_MS } from '../core/constants.ts';
 import { decide, LIVE } from '../core/decide.ts';
 import type { Floods } from '../core/floods.ts';
@@ -29,7 +37,7 @@ interface Edge {
   readonly noteUse: (record: KeyRecord, use: LastUse) => void;
 }
 
-/** Who may manage: judged on D1's primary at every call, so that a revoked administrator can do nothing, at once. */
+/** Who may manage, by what D1's primary says: a revoked administrator can do nothing, at once. */
 export class Callers {
   readonly #organizations: OrganizationStore;
   readonly #keys: KeyStore;
@@ -62,7 +70,7 @@ export class Callers {
    * The caller behind a credential, by one D1 query. `named` are organizations, each by id or slug, and all must be the
    * same one; where there are none, it is the caller's own, or the default one for root.
    */
-  async identify(credential: string, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+  identify(credential: string, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
     return this.#identify(credential, named, origin, false);
   }
 
@@ -70,7 +78,7 @@ export class Callers {
    * As {@link identify}, for a call that does nothing but make a change, whose batch judges the caller on D1's primary: what
    * D1 said of it earlier will do, without a query.
    */
-  async presume(credential: string, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
+  presume(credential: string, named: readonly string[], origin: Origin): Promise<Result<Caller>> {
     return this.#identify(credential, named, origin, true);
   }
 
@@ -174,7 +182,7 @@ export class Callers {
     found: FoundOrganization | null,
     isPresumed: boolean,
   ): Result<Caller> {
-    if (by.kind === 'vouched' && by.vouched.expiresAt <= this.#platform.clock())
+    if (hasEnded(claim, this.#platform.clock()))
       return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
     if (found === null) return refuse(NO_SUCH_ORGANIZATION);
     const { organization, generation } = found;

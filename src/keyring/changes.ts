@@ -1,5 +1,5 @@
 import { changesBetween, type Action, type AuditEvent, type Target } from '../core/audit.ts';
-import type { Caller, Claim } from '../core/caller.ts';
+import { hasEnded, type Caller } from '../core/caller.ts';
 import { MAX_CHANGE_ATTEMPTS } from '../core/constants.ts';
 import type { IdFactory } from '../core/id.ts';
 import type { News } from '../core/news.ts';
@@ -77,8 +77,6 @@ function lacking(caller: Caller, needed: Needed): Refusal | null {
   return first === undefined ? null : { kind: 'insufficient_scope', needed: [first] };
 }
 
-const isPast = ({ by }: Claim, now: number): boolean => by.kind === 'vouched' && by.vouched.expiresAt <= now;
-
 /** What a change comes to for a caller, with what it takes to make it. */
 async function judgedBy<Value>(
   caller: Caller,
@@ -141,8 +139,8 @@ export class Changes {
     for (let attempt = 0; attempt < MAX_CHANGE_ATTEMPTS; attempt++) {
       const now = this.#platform.clock();
       const judged = await judgedBy(current, needed, now, judge);
-      // No row that the batch could ask ends with a person's token, and the body may have been long on its way.
-      if (isPast(current.claim, this.#platform.clock()))
+      // The batch could ask no row, and the body may have been long on its way.
+      if (hasEnded(current.claim, this.#platform.clock()))
         return refuse({ kind: 'invalid_credential', reason: 'EXPIRED' });
       if (judged.kind === 'change') {
         const tell = this.#expect();

@@ -13,8 +13,10 @@ const GENERATION = '(SELECT name FROM generation) AS generation';
 /** Sorts after every id: base62 ends with `z`. */
 const AFTER_EVERY_ID = 'org_~';
 
+type InGeneration = Pick<ReadOf, 'generation'>;
+
 /** An organization, and in which life of the database it was read. */
-export interface FoundOrganization extends Pick<ReadOf, 'generation'> {
+export interface FoundOrganization extends InGeneration {
   readonly organization: Organization;
 }
 
@@ -27,43 +29,36 @@ export class OrganizationStore {
 
   /** The live organization of this id or slug, from D1's primary. */
   async find(idOrSlug: string): Promise<Organization | null> {
-    const row = await reaching(() =>
-      this.#db
-        .prepare(
-          `SELECT ${COLUMNS} FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
-        )
-        .bind(idOrSlug)
-        .first<OrganizationRow>(),
-    );
+    const row = await this.#row<OrganizationRow>(COLUMNS, idOrSlug);
     return row === null ? null : toOrganization(row);
   }
 
   /** As {@link find}, and in which life of the database. */
   async read(idOrSlug: string): Promise<FoundOrganization | null> {
-    const row = await reaching(() =>
-      this.#db
-        .prepare(
-          `SELECT ${COLUMNS}, ${GENERATION} FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
-        )
-        .bind(idOrSlug)
-        .first<OrganizationRow & Pick<ReadOf, 'generation'>>(),
-    );
+    const row = await this.#row<OrganizationRow & InGeneration>(`${COLUMNS}, ${GENERATION}`, idOrSlug);
     return row === null ? null : { organization: toOrganization(row), generation: row.generation };
   }
 
   /** Which live organization has this id or slug, and as of which change. `now` is the time before the query starts. */
   async named(idOrSlug: string, now: number): Promise<(ReadOf & Pick<Organization, 'id' | 'slug'>) | null> {
-    const row = await reaching(() =>
-      this.#db
-        .prepare(
-          `SELECT id, slug, ${GENERATION}, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of FROM organizations WHERE ${columnOf(idOrSlug)} = ? AND deleted_at IS NULL`,
-        )
-        .bind(idOrSlug)
-        .first<Pick<OrganizationRow, 'id' | 'slug'> & { generation: string; as_of: number }>(),
+    const columns = `id, slug, ${GENERATION}, (SELECT coalesce(max(seq), 0) FROM changes) AS as_of`;
+    const row = await this.#row<Pick<OrganizationRow, 'id' | 'slug'> & InGeneration & { as_of: number }>(
+      columns,
+      idOrSlug,
     );
     if (row === null) return null;
     const { id, slug, generation, as_of: asOf } = row;
     return { id, slug, generation, asOf, readAt: now };
+  }
+
+  #row<Row>(columns: string, idOrSlug: string): Promise<Row | null> {
+    const named = idOrSlug.startsWith('org_') ? 'id' : 'slug';
+    return reaching(() =>
+      this.#db
+        .prepare(`SELECT ${columns} FROM organizations WHERE ${named} = ? AND deleted_at IS NULL`)
+        .bind(idOrSlug)
+        .first<Row>(),
+    );
   }
 
   /** Every organization, newest first. */
@@ -124,5 +119,3 @@ export class OrganizationStore {
       );
   }
 }
-
-const columnOf = (idOrSlug: string): 'id' | 'slug' => (idOrSlug.startsWith('org_') ? 'id' : 'slug');
