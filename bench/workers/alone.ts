@@ -1,9 +1,8 @@
 import { waitUntil } from 'cloudflare:workers';
 
-import type { Services } from '../../src/app.ts';
 import { readConfig, type Bindings } from '../../src/config.ts';
 import type { Platform } from '../../src/core/platform.ts';
-import { createServices } from '../../src/services.ts';
+import { createVerification, type Verification } from '../../src/verification.ts';
 
 /** What is done how often, with which key. */
 export interface Errand {
@@ -28,13 +27,13 @@ const platform: Platform = {
 
 const utf8 = new TextEncoder();
 
-let services: Services | undefined;
+let verification: Verification | undefined;
 
-function verifierOf(env: Bindings): Services['verifier'] {
+function verifierOf(env: Bindings): Verification['verifier'] {
   const read = readConfig(env);
   if ('faults' in read) throw new Error(JSON.stringify(read.faults));
-  services ??= createServices(read.config, platform);
-  return services.verifier;
+  verification ??= createVerification(read.config, platform, () => Promise.resolve());
+  return verification.verifier;
 }
 
 /** Verifies one key again and again within one request, without HTTP or RPC between; or only digests it. */

@@ -1,4 +1,3 @@
-import { compactVerify, decodeProtectedHeader, errors, SignJWT } from 'jose';
 import * as z from 'zod/mini';
 
 import type { AccessToken } from '../core/access_token.ts';
@@ -6,6 +5,7 @@ import { CLOCK_TOLERANCE_MS, MAX_TOKEN_LENGTH, NUMERIC_DATE_MS } from '../core/c
 import { KEY_ID_PATTERN, SERVICE_ACCOUNT_ID_PATTERN, type OrganizationId } from '../core/id.ts';
 import { isLocalOrigin } from '../core/issuer.ts';
 import type { Environment } from '../core/secret.ts';
+import { jose } from './jose.ts';
 import { SIGNING_ALGORITHM, type SigningKeys } from './signing_keys.ts';
 
 /** RFC 9068 §2.1. */
@@ -64,6 +64,7 @@ export class AccessTokens {
 
   /** Signs a token. Throws `Misconfigured` where there is nothing to sign with. */
   async write(token: AccessToken, { organizationId, environment }: Holder): Promise<string> {
+    const { SignJWT } = await jose();
     const { kid, key } = await this.#keys.signer();
     const { id, keyId, accountId, scopes, audience, issuer, issuedAt, expiresAt } = token;
     const [only = '', ...others] = audience;
@@ -87,6 +88,7 @@ export class AccessTokens {
   /** What a token of this deployment says, whether or not it has expired; null: it is none. */
   async read(text: string): Promise<AccessToken | null> {
     if (!isCompact(text)) return null;
+    const { compactVerify, errors } = await jose();
     const key = await this.#keyOf(text);
     if (key === null) return null;
     try {
@@ -105,7 +107,7 @@ export class AccessTokens {
 
   /** The key is chosen by the header's `kid` among ours alone: what else a header offers is not looked at. */
   async #keyOf(text: string) {
-    const { kid, typ, alg } = headerOf(text);
+    const { kid, typ, alg } = await headerOf(text);
     return kid === undefined || typ !== TOKEN_TYPE || alg !== SIGNING_ALGORITHM
       ? null
       : this.#keys.verifier(kid);
@@ -117,7 +119,8 @@ export class AccessTokens {
 }
 
 /** The header of what has the form of a JWT, not yet verified; empty where it is none. */
-function headerOf(text: string): { kid?: string; typ?: string; alg?: string } {
+async function headerOf(text: string): Promise<{ kid?: string; typ?: string; alg?: string }> {
+  const { decodeProtectedHeader } = await jose();
   try {
     return decodeProtectedHeader(text);
   } catch {

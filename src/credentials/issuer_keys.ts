@@ -1,4 +1,4 @@
-import { createLocalJWKSet, errors, type CryptoKey, type JWTHeaderParameters } from 'jose';
+import type { createLocalJWKSet, CryptoKey, JWTHeaderParameters } from 'jose';
 import * as z from 'zod/mini';
 
 import {
@@ -14,6 +14,7 @@ import { isSafeUrl } from '../core/issuer.ts';
 import type { Platform } from '../core/platform.ts';
 import { readBounded } from '../core/read_bounded.ts';
 import { within } from '../core/within.ts';
+import { jose } from './jose.ts';
 
 /** RFC 7517 §5: members that are not understood are passed over. Secret keys have no place in what is public. */
 const keySet = z.object({
@@ -104,6 +105,7 @@ export class IssuerKeys {
 
   async #read(): Promise<Known['find']> {
     const url = this.#jwksUrl ?? (await this.#discover());
+    const { createLocalJWKSet } = await jose();
     return createLocalJWKSet(keySet.parse(await this.#ask(url)));
   }
 
@@ -128,6 +130,7 @@ export class IssuerKeys {
 }
 
 async function keyIn({ find }: Known, header: JWTHeaderParameters): Promise<CryptoKey | null> {
+  const { errors } = await jose();
   try {
     return await find(header);
   } catch (error) {

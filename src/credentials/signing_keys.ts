@@ -1,6 +1,7 @@
-import { calculateJwkThumbprint, importJWK, type CryptoKey } from 'jose';
+import type { CryptoKey } from 'jose';
 
 import { Misconfigured } from '../core/faults.ts';
+import { jose } from './jose.ts';
 import type { PrivateJwk, PublicJwk } from './jwk.ts';
 
 /** ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). */
@@ -66,12 +67,14 @@ export class SigningKeys {
 }
 
 async function publishedOf({ kty, crv, x, y }: PublicJwk): Promise<PublishedJwk> {
+  const { calculateJwkThumbprint } = await jose();
   const kid = await calculateJwkThumbprint({ kty, crv, x, y });
   return { kty, crv, x, y, kid, alg: SIGNING_ALGORITHM, use: 'sig' };
 }
 
 /** Only here it shows whether the coordinates are those of a point, and the private half theirs. */
 async function imported(jwk: PublicJwk, setting: string): Promise<CryptoKey> {
+  const { importJWK } = await jose();
   try {
     const key = await importJWK({ ...jwk }, SIGNING_ALGORITHM);
     if (key instanceof Uint8Array) throw new TypeError('a JWK of kty EC is no secret');

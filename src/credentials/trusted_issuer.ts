@@ -1,4 +1,4 @@
-import { decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
+import type { JWTPayload } from 'jose';
 
 import type { Vouched } from '../core/caller.ts';
 import { MAX_ISSUER_TOKEN_LENGTH, MAX_USER_ID_LENGTH, NUMERIC_DATE_MS } from '../core/constants.ts';
@@ -10,6 +10,7 @@ import { intersect, scopeFault, type Scope } from '../core/scope.ts';
 import { holdsSecret, holdsToken } from '../core/secret.ts';
 import { isCompact } from './access_tokens.ts';
 import type { IssuerKeys } from './issuer_keys.ts';
+import { jose } from './jose.ts';
 import type { OidcSettings } from './oidc_settings.ts';
 
 /** Public-key signatures alone (RFC 7518 §3.1, RFC 8037): what verifies must not be able to sign. */
@@ -30,7 +31,7 @@ const ALGORITHMS = [
 const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'at+jwt', 'application/at+jwt']);
 
 /** Why a token is refused whose key the issuer is not known to have. */
-export const UNKNOWN_KEY = errors.JWKSNoMatchingKey.code;
+export const UNKNOWN_KEY = 'ERR_JWKS_NO_MATCHING_KEY';
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
 
@@ -52,11 +53,16 @@ export class TrustedIssuer {
    */
   async read(text: string, mayAsk: boolean): Promise<Result<Vouched> | null> {
     const { issuer, audience, clockToleranceSeconds } = this.#settings;
-    if (!isCompact(text, MAX_ISSUER_TOKEN_LENGTH) || issuerIn(text) !== issuer) return null;
+    if (!isCompact(text, MAX_ISSUER_TOKEN_LENGTH) || (await issuerIn(text)) !== issuer) return null;
+    const { errors, jwtVerify } = await jose();
     try {
       const { payload, protectedHeader } = await jwtVerify(
         text,
-        async (header) => (await this.#keys.find(header, mayAsk)) ?? unknownKey(),
+        async (header) => {
+          const key = await this.#keys.find(header, mayAsk);
+          if (key === null) throw new errors.JWKSNoMatchingKey();
+          return key;
+        },
         {
           issuer,
           audience: [...audience],
@@ -81,12 +87,9 @@ export class TrustedIssuer {
   }
 }
 
-function unknownKey(): never {
-  throw new errors.JWKSNoMatchingKey();
-}
-
 /** What a JWT says of its issuer, not yet verified. */
-function issuerIn(text: string): unknown {
+async function issuerIn(text: string): Promise<unknown> {
+  const { decodeJwt } = await jose();
   try {
     return decodeJwt(text).iss;
   } catch {

@@ -1,5 +1,5 @@
-import { Hono } from 'hono';
 import { createMiddleware } from 'hono/factory';
+import { Hono } from 'hono/tiny';
 
 import { manage } from '../http/caller.ts';
 import type { AppEnv } from '../http/env.ts';

@@ -1,6 +1,6 @@
-import { Hono } from 'hono';
 import { secureHeaders, NONCE } from 'hono/secure-headers';
 import type { SecureHeadersVariables } from 'hono/secure-headers';
+import { Hono } from 'hono/tiny';
 
 import { VERSION } from '../version.ts';
 import type { AppEnv } from './env.ts';

@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { READINESS_TTL_MS, RETRY_AFTER_SECONDS } from '../core/constants.ts';
 import type { RootKeys } from '../core/root_keys.ts';

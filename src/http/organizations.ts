@@ -1,4 +1,5 @@
-import { Hono, type MiddlewareHandler } from 'hono';
+import type { MiddlewareHandler } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { newOrganization, organizationPatch, organizationQuery } from '../contract/organizations.ts';
 import { organizationResource, pageResource } from '../contract/resources.ts';

@@ -1,11 +1,10 @@
 import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
 
-import { MAX_IP_LENGTH, MAX_REFUSALS_LOGGED_PER_SECOND, MIN_ROOT_KEY_LENGTH } from '../core/constants.ts';
+import { MAX_IP_LENGTH, MIN_ROOT_KEY_LENGTH } from '../core/constants.ts';
 import type { Platform } from '../core/platform.ts';
 import type { RootKeys } from '../core/root_keys.ts';
 import { digestOf, holdsSecret } from '../core/secret.ts';
-import { thinned } from '../core/thinned.ts';
 import { userAgentOf } from '../core/user_agent.ts';
 import { NO_CARRIERS } from './credential.ts';
 import type { AppEnv } from './env.ts';
@@ -14,10 +13,19 @@ import { commonHeaders } from './whole.ts';
 
 const REQUEST_ID = /^[A-Za-z0-9_-]{8,64}$/;
 
+/** What requests are begun with. */
+interface Beginning {
+  readonly platform: Pick<Platform, 'log' | 'after'>;
+  readonly rootKeys: RootKeys;
+  /** For refused credentials, which may come in floods. */
+  readonly logRefused: Platform['log'];
+  /** A header that carries a credential beside the contract's; null: none does. */
+  readonly assertionHeader: string | null;
+}
+
 /** Gives each request its id and its log, and each answer, errors too, the headers that every answer has. */
-export function origin(platform: Platform, rootKeys: RootKeys, assertionHeader: string | null = null) {
+export function origin({ platform, rootKeys, logRefused, assertionHeader }: Beginning) {
   const { log, after } = platform;
-  const logRefused = thinned(platform, MAX_REFUSALS_LOGGED_PER_SECOND);
   const moreCarriers = assertionHeader === null ? NO_CARRIERS : { [assertionHeader]: ['bare' as const] };
   return createMiddleware<AppEnv>(async (c, next) => {
     const sent = c.req.header('X-Request-Id');

@@ -1,4 +1,5 @@
-import { Hono, type MiddlewareHandler } from 'hono';
+import type { MiddlewareHandler } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { accountKeyQuery, expiringBy, newAccountKey, type MintedKeyResource } from '../contract/api_keys.ts';
 import { apiKeyResource, pageResource, serviceAccountResource } from '../contract/resources.ts';

@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { verdictResource, whoamiResource } from '../contract/resources.ts';
 import { verifyRequest } from '../contract/verdict.ts';

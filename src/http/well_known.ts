@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { SECRET_FORMAT_VERSION, SECRET_PATTERN } from '../core/secret.ts';
 import { VERSION } from '../version.ts';

@@ -1,5 +1,6 @@
-import { Hono, type Context } from 'hono';
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
+import { Hono } from 'hono/tiny';
 
 import { MAX_SCOPES } from '../core/constants.ts';
 import type { VerdictCode } from '../core/decide.ts';

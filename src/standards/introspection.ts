@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { NUMERIC_DATE_MS } from '../core/constants.ts';
 import { endOf, type Decision } from '../core/decide.ts';

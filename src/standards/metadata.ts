@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { MANAGEMENT_SCOPES } from '../core/scope.ts';
 import type { SigningKeys } from '../credentials/signing_keys.ts';

@@ -1,4 +1,4 @@
-import { Hono } from 'hono';
+import { Hono } from 'hono/tiny';
 
 import { timestampOf } from '../contract/resources.ts';
 import { MAX_REVOKED_TOKENS, REVOKED_TOKENS_RETRY_SECONDS } from '../core/constants.ts';

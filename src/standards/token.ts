@@ -1,5 +1,6 @@
-import { Hono, type Context } from 'hono';
+import type { Context } from 'hono';
 import { createMiddleware } from 'hono/factory';
+import { Hono } from 'hono/tiny';
 
 import type { HttpRefusal } from '../contract/describe.ts';
 import type { Refusal } from '../core/refusal.ts';

@@ -1,5 +1,5 @@
+import type { Services } from '../../src/app.ts';
 import type { Platform } from '../../src/core/platform.ts';
-import type { createServices } from '../../src/services.ts';
 import { EdgeDatabase } from './edge_database.ts';
 import type { HostileKv } from './hostile_kv.ts';
 import type { Oracle } from './oracle.ts';
@@ -32,7 +32,7 @@ export interface Surroundings {
 /** The production code as one isolate has it: its own memory, its own way to D1 and KV, and a life that can end. */
 export class Isolate {
   readonly place: number;
-  readonly services: ReturnType<typeof createServices>;
+  readonly services: Services;
   /** What chance does with its calls; each step brings its own. */
   random: Random;
   isAlive = true;

@@ -2,6 +2,11 @@ import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
+import type { Services } from '../../src/app.ts';
+import type { Config } from '../../src/config.ts';
+import type { Platform } from '../../src/core/platform.ts';
+import type { Management } from '../../src/management.ts';
+
 /** A change to the text of a source file. What is to be replaced must be there, once. */
 export interface Patch {
   readonly file: string;
@@ -49,13 +54,21 @@ export async function loadProduction(patches: readonly Patch[]) {
       return { ...loaded, format: 'module-typescript', source };
     },
   });
-  const [config, services] = await Promise.all([
+  const [{ readConfig }, { createVerification }, { createManagement }] = await Promise.all([
     import('../../src/config.ts'),
-    import('../../src/services.ts'),
+    import('../../src/verification.ts'),
+    import('../../src/management.ts'),
   ]);
   const missed = all.find((patch) => !applied.has(patch));
   if (missed !== undefined) throw new Error(`${missed.file} was not loaded`);
-  return { readConfig: config.readConfig, createServices: services.createServices };
+  const createServices = (config: Config, platform: Platform): Services => {
+    const verification = createVerification(config, platform, (record) =>
+      management.rotations.finish(record),
+    );
+    const management: Management = createManagement(config, verification);
+    return { ...verification, ...management };
+  };
+  return { readConfig, createServices };
 }
 
 export type Production = Awaited<ReturnType<typeof loadProduction>>;

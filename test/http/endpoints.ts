@@ -415,8 +415,8 @@ export function compatRoutesOf(service: TestService): string[] {
   return everyRouteOf(service).filter((route) => route.includes(` ${COMPAT}`));
 }
 
-function everyRouteOf({ app }: TestService): string[] {
-  const routes = app.routes.filter(({ method }) => method !== 'ALL');
+function everyRouteOf({ wholeApp }: TestService): string[] {
+  const routes = wholeApp.routes.filter(({ method }) => method !== 'ALL');
   return [...new Set(routes.map(({ method, path }) => `${method} ${path}`))].toSorted();
 }
 

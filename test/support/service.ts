@@ -1,9 +1,11 @@
 import { env } from 'cloudflare:workers';
 
-import { createApp, type Services } from '../../src/app.ts';
+import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { LogEntry, Platform } from '../../src/core/platform.ts';
-import { createServices } from '../../src/services.ts';
+import { createManagement, type Management } from '../../src/management.ts';
+import { createVerification, type Verification } from '../../src/verification.ts';
+import { createVerificationApp } from '../../src/verification_app.ts';
 import { conformsToFormat } from '../dialects/conforms.ts';
 import { conforms } from '../openapi/conforms.ts';
 import { conformsToStandard, isStandard } from '../standards/conforms.ts';
@@ -56,12 +58,16 @@ export class TestService {
   fetchHook: Platform['fetch'] = async (url) => {
     throw new TypeError(`nothing is at ${url}`);
   };
-  readonly app: ReturnType<typeof createApp>;
-  readonly upkeep: () => Promise<void>;
-  readonly verifier: Services['verifier'];
+  /** As it is served. */
+  readonly app: ReturnType<typeof createVerificationApp>;
+  /** With the routes that it has beside verification. */
+  readonly wholeApp: ReturnType<typeof createApp>;
+  readonly verification: Verification;
+  readonly upkeep: Verification['upkeep'];
+  readonly verifier: Verification['verifier'];
   #now = Date.now();
-  readonly #uses: Services['uses'];
-  #heir: Services['uses'];
+  readonly #uses: Verification['uses'];
+  #heir: Verification['uses'];
   readonly #background = new Set<Promise<unknown>>();
   readonly #sleepers = new Set<{ until: number; wake: () => void; isBackground: boolean }>();
 
@@ -109,12 +115,17 @@ export class TestService {
     };
     const read = readConfig({ ...bindings, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
-    const services = createServices(read.config, platform);
-    this.#uses = services.uses;
-    this.upkeep = services.upkeep;
-    this.verifier = services.verifier;
-    this.#heir = services.uses;
-    this.app = createApp(services);
+    const verification = createVerification(read.config, platform, (record) =>
+      management.rotations.finish(record),
+    );
+    const management: Management = createManagement(read.config, verification);
+    this.verification = verification;
+    this.#uses = verification.uses;
+    this.upkeep = verification.upkeep;
+    this.verifier = verification.verifier;
+    this.#heir = verification.uses;
+    this.wholeApp = createApp({ ...verification, ...management });
+    this.app = createVerificationApp(verification, async () => this.wholeApp);
   }
 
   /** Stands still unless moved. */
