@@ -12,6 +12,8 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest({
+            // Not what is built of it.
+            main: './src/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               bindings: {

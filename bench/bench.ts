@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { availableParallelism, cpus } from 'node:os';
 
 import manifest from '../package.json' with { type: 'json' };
 import { reportProblem } from '../scripts/problem.ts';
-import { bundleAll, documentationBytes, gzippedBytes } from './bundle.ts';
+import { bundleAll } from './bundle.ts';
 import { startChild } from './child.ts';
 import { decide, type Judge } from './contest.ts';
 import { readOptions, USAGE, type Options } from './options.ts';
@@ -16,12 +15,12 @@ import { measureStartUp } from './suites/startup.ts';
 import { measureWarm } from './suites/warm.ts';
 import { markdownOf } from './table.ts';
 
-/** What an isolate is to read when it starts, gzipped. */
+/** What an isolate is to read at its start, gzipped. */
 const SIZE_AIM_BYTES = 60_000;
 
-async function measure(options: Options, directory: string): Promise<Report> {
+async function measure(options: Options): Promise<Report> {
   const at = new Date().toISOString();
-  const code = await bundleAll(directory);
+  const { code, size } = await bundleAll();
   const comparisons: Comparison[] = [];
   const judge: Judge = async (contest) => {
     const comparison = await decide(contest, options);
@@ -45,11 +44,7 @@ async function measure(options: Options, directory: string): Promise<Report> {
     secondsEach: options.seconds,
     comparisons,
     startUp: await measureStartUp(code, options.rounds),
-    size: {
-      uploaded: gzippedBytes(code.mintmark),
-      documentation: await documentationBytes(),
-      aim: SIZE_AIM_BYTES,
-    },
+    size: { ...size, aim: SIZE_AIM_BYTES },
   };
 }
 
@@ -65,15 +60,10 @@ async function main(): Promise<number> {
     console.log(USAGE);
     return 0;
   }
-  const directory = mkdtempSync(join(tmpdir(), 'mintmark-bench-'));
-  try {
-    const report = await measure(options, directory);
-    if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
-    console.log(markdownOf(report));
-    return 0;
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  const report = await measure(options);
+  if (options.json !== null) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  console.log(markdownOf(report));
+  return 0;
 }
 
 try {

@@ -1,64 +1,54 @@
-import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 
 import { build } from 'esbuild';
 
-import { PROJECT_ROOT, wranglerEnvironment, wranglerPath } from '../scripts/wrangler.ts';
-
-const run = promisify(execFile);
+import { bundleWorker } from '../scripts/bundle.ts';
+import type { Size } from './report.ts';
 
 const OWN_WORKERS = ['bare', 'caller', 'alone', 'floor', 'inserter'] as const;
 
-/** What runs in workerd, each Worker as one module. */
-export type Code = Readonly<Record<'mintmark' | (typeof OWN_WORKERS)[number], string>>;
+/** A Worker's modules by their names, the first of which is its entry. */
+export type Modules = ReadonlyMap<string, string>;
 
-/** Mintmark as wrangler uploads it, by way of `directory`, and the benchmark's own Workers. */
-export async function bundleAll(directory: string): Promise<Code> {
+/** What runs in workerd. */
+export type Code = Readonly<Record<'mintmark' | (typeof OWN_WORKERS)[number], Modules>>;
+
+/** Mintmark as it is uploaded, how large that is, and the benchmark's own Workers. */
+export async function bundleAll(): Promise<{ readonly code: Code; readonly size: Omit<Size, 'aim'> }> {
   const own = await Promise.all(
-    OWN_WORKERS.map(async (name) => [name, await bundle(join(import.meta.dirname, 'workers', `${name}.ts`))]),
+    OWN_WORKERS.map(async (name): Promise<[string, Modules]> => [
+      name,
+      new Map([['worker.mjs', await bundle(name)]]),
+    ]),
   );
+  const { files, startUp } = await bundleWorker();
+  const utf8 = new TextDecoder();
+  const names = new Set([...startUp, ...[...files.keys()].filter((name) => name.endsWith('.mjs'))]);
+  const mintmark = new Map([...names].map((name) => [name, utf8.decode(files.get(name))]));
+  const sizeOf = (some: Iterable<string>): number =>
+    [...some].reduce((bytes, name) => bytes + gzippedBytes(mintmark.get(name) ?? ''), 0);
   return {
-    ...(Object.fromEntries(own) as Omit<Code, 'mintmark'>),
-    mintmark: await bundleMintmark(directory),
+    code: { ...(Object.fromEntries(own) as Omit<Code, 'mintmark'>), mintmark },
+    size: { uploaded: sizeOf(names), startUp: sizeOf(startUp) },
   };
 }
 
-async function bundleMintmark(directory: string): Promise<string> {
-  const args = [wranglerPath(), 'deploy', '--dry-run', '--outdir', directory];
-  await run(process.execPath, args, { cwd: PROJECT_ROOT, env: wranglerEnvironment() });
-  return readFileSync(join(directory, 'worker.js'), 'utf8');
-}
+const gzippedBytes = (text: string): number => gzipSync(text, { level: 9 }).length;
 
-/** One module for workerd, without what is `external`. */
-async function bundle(entry: string, external: readonly string[] = []): Promise<string> {
+/** One of the benchmark's own as one module. */
+async function bundle(name: string): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [entry],
+    entryPoints: [join(import.meta.dirname, 'workers', `${name}.ts`)],
     bundle: true,
     minify: true,
     format: 'esm',
     target: 'es2024',
     conditions: ['workerd', 'worker', 'browser'],
-    external: ['cloudflare:*', ...external],
+    external: ['cloudflare:*'],
     write: false,
   });
   const [output] = outputFiles;
-  if (output === undefined) throw new Error(`${entry} is bundled into nothing`);
+  if (output === undefined) throw new Error(`${name} is bundled into nothing`);
   return output.text;
-}
-
-/** How much of the uploaded code is documentation, in bytes gzipped: the OpenAPI document and the page that shows it. */
-export async function documentationBytes(): Promise<number> {
-  const entry = join(PROJECT_ROOT, 'src', 'worker.ts');
-  const [all, without] = [
-    await bundle(entry),
-    await bundle(entry, ['*/openapi/document.ts', '*/http/docs.ts']),
-  ];
-  return gzippedBytes(all) - gzippedBytes(without);
-}
-
-export function gzippedBytes(code: string): number {
-  return gzipSync(code, { level: 9 }).length;
 }

@@ -3,6 +3,7 @@ import { readD1Migrations } from '@cloudflare/vitest-plugin';
 import { makeSigningKey } from '../scripts/secrets.ts';
 import { PROJECT_ROOT } from '../scripts/wrangler.ts';
 import { mintSecret } from '../src/core/secret.ts';
+import type { Modules } from './bundle.ts';
 import type { Workerd, WorkerOptions } from './workerd.ts';
 
 const ROOT_KEY = 'benchmark-root-key-0123456789-abcdefghijklm';
@@ -18,7 +19,7 @@ const COMPATIBILITY_DATE = '2026-10-30';
 
 export function worker(
   name: string,
-  contents: string,
+  code: Modules,
   options: Pick<
     WorkerOptions,
     'serviceBindings' | 'd1Databases' | 'kvNamespaces' | 'bindings' | 'ratelimits'
@@ -26,7 +27,7 @@ export function worker(
 ): WorkerOptions {
   return {
     name,
-    modules: [{ type: 'ESModule', path: `${name}.js`, contents }],
+    modules: [...code].map(([path, contents]) => ({ type: 'ESModule' as const, path, contents })),
     modulesRoot: '.',
     compatibilityDate: COMPATIBILITY_DATE,
     ...options,

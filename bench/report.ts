@@ -27,8 +27,10 @@ export interface Comparison {
   readonly aim: number | null;
 }
 
-/** What it costs to start, and how much of that is not the platform's own. */
+/** What it costs to start an isolate, and how much of that is not the platform's own. */
 export interface StartUp {
+  /** How many were started at once. */
+  readonly isolates: number;
   readonly cpuMs: number;
   readonly bareCpuMs: number;
   readonly beyondMs: number;
@@ -38,8 +40,9 @@ export interface StartUp {
 /** The Worker's code in bytes, gzipped. */
 export interface Size {
   readonly uploaded: number;
-  /** Of that the OpenAPI document, and the page that shows it. */
-  readonly documentation: number;
+  /** What an isolate reads of that at its start: all that verification needs. */
+  readonly startUp: number;
+  /** What `startUp` is to be at most. */
   readonly aim: number;
 }
 

@@ -6,7 +6,7 @@ import { startWorkerd } from '../workerd.ts';
 import type { Errand } from '../workers/alone.ts';
 import type { Constant } from '../workers/bare.ts';
 import type { Calls } from '../workers/caller.ts';
-import type { Floor } from '../workers/floor.ts';
+import type { CheckedPath, Floor } from '../workers/floor.ts';
 
 const CONNECTIONS = 16;
 /** Calls of another Worker in one request, so that what the request costs is little beside them. */
@@ -74,6 +74,14 @@ export async function measureWarm(code: Code, betterAuth: Side, judge: Judge): P
       name: `… without Mintmark: Hono, ${digests} SHA-256`,
       aim: null,
       ours: (calls) => load({ ...target, url: floor }, overHttp, calls),
+    });
+    if (target.body === undefined) continue;
+    await judge({
+      ...contest,
+      name: '… and its body bounded, with a deadline, and held to its schema',
+      aim: null,
+      ours: (calls) =>
+        load({ ...target, url: floor, path: '/checked' satisfies CheckedPath }, overHttp, calls),
     });
   }
 

@@ -1,5 +1,9 @@
 import { Hono, type Context } from 'hono';
 
+import { verifyRequest } from '../../src/contract/verdict.ts';
+import { readBody } from '../../src/http/body.ts';
+import type { AppEnv } from '../../src/http/env.ts';
+import { json } from '../../src/http/input.ts';
 import type { Constant } from './bare.ts';
 
 /** A constant answer, said by a `PUT`, and how many credentials are digested before it. */
@@ -7,7 +11,10 @@ export interface Floor extends Constant {
   readonly digests: number;
 }
 
-type Env = { Variables: { requestId: string } };
+/** Where a body is read as Mintmark reads it. */
+export type CheckedPath = '/checked';
+
+type Env = { Variables: AppEnv['Variables'] & { requestId: string } };
 
 let constant: Floor = { status: 204, headers: {}, body: null, digests: 0 };
 const utf8 = new TextEncoder();
@@ -20,6 +27,7 @@ const app = new Hono<Env>()
   })
   .use(async (c, next) => {
     c.set('requestId', crypto.randomUUID());
+    c.set('after', after);
     await next();
   })
   .get('/v1/whoami', (c) => answer(c))
@@ -27,7 +35,13 @@ const app = new Hono<Env>()
     await c.req.json();
     return answer(c);
   })
+  .post('/checked' satisfies CheckedPath, readBody, json(verifyRequest), (c) => answer(c))
   .all('/v1/forward-auth/:organization/:scopes/*', (c) => answer(c));
+
+function after(ms: number, ring: () => void): () => void {
+  const timer = setTimeout(ring, ms);
+  return () => clearTimeout(timer);
+}
 
 async function answer(c: Context<Env>): Promise<Response> {
   const { status, headers, body, digests } = constant;
