@@ -12,8 +12,6 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest({
-            // Not what is built of it.
-            main: './src/worker.ts',
             wrangler: { configPath: './wrangler.toml' },
             miniflare: {
               bindings: {

@@ -15,7 +15,7 @@ import { measureStartUp } from './suites/startup.ts';
 import { measureWarm } from './suites/warm.ts';
 import { markdownOf } from './table.ts';
 
-/** What an isolate is to read at its start, gzipped. */
+/** What an isolate is to set up at its start, gzipped. */
 const SIZE_AIM_BYTES = 60_000;
 
 async function measure(options: Options): Promise<Report> {

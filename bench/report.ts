@@ -40,7 +40,7 @@ export interface StartUp {
 /** The Worker's code in bytes, gzipped. */
 export interface Size {
   readonly uploaded: number;
-  /** What an isolate reads of that at its start: all that verification needs. */
+  /** What an isolate sets up of that at its start: all that verification needs. */
   readonly startUp: number;
   /** What `startUp` is to be at most. */
   readonly aim: number;

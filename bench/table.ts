@@ -26,7 +26,7 @@ export function markdownOf(report: Report): string {
       (cells) => `| ${cells.join(' | ')} |`,
     ),
     '',
-    `Code: ${kilobytes(size.uploaded)} KB gzipped; ${kilobytes(size.startUp)} of it are read at an isolate's start ` +
+    `Code: ${kilobytes(size.uploaded)} KB gzipped; ${kilobytes(size.startUp)} of it are set up at an isolate's start ` +
       `(aim ≤ ${kilobytes(size.aim)}${size.startUp <= size.aim ? '' : ' missed'}). ` +
       `That start takes ${startUp.beyondMs.toFixed(0)} ms of CPU more than a bare Worker's, the first answer included ` +
       `(${lowest.toFixed(0)} to ${highest.toFixed(0)}; ${startUp.isolates} isolates at a time).`,

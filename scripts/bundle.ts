@@ -1,32 +1,38 @@
-import { basename } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
 import { build, type Metafile } from 'esbuild';
 
 import { PROJECT_ROOT } from './wrangler.ts';
 
-/** The Worker's modules, as they are uploaded. */
+const FOLDER = '.wrangler/worker';
+
+/** The module that imports the others, once they are written. */
+export const ENTRY_MODULE = `${FOLDER}/worker.mjs`;
+
+/** The Worker's modules, as `npm run deploy` uploads them. */
 export interface Bundle {
   /** What each file holds, by its name; source maps too. */
   readonly files: ReadonlyMap<string, Uint8Array>;
-  /** The modules that an isolate reads at its start, `worker.mjs` first. The others are loaded by the first call that needs them. */
+  /** The modules that an isolate sets up at its start, `worker.mjs` first. The others are set up by the first call that needs them. */
   readonly startUp: readonly string[];
 }
 
 const ENTRY = 'src/worker.ts';
 
-/** Bundles the Worker into several modules: wrangler would make one of all, and an isolate would read that whole. */
+/** Bundles the Worker into several modules, where wrangler by itself makes one of all. */
 export async function bundleWorker(): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: PROJECT_ROOT,
     entryPoints: [ENTRY],
-    outdir: '.',
+    outdir: FOLDER,
     bundle: true,
     splitting: true,
     minify: true,
     sourcemap: 'linked',
     format: 'esm',
     outExtension: { '.js': '.mjs' },
-    // As wrangler has it.
+    // These two as wrangler has them.
     target: 'es2024',
     conditions: ['workerd', 'worker', 'browser'],
     external: ['cloudflare:*'],
@@ -48,4 +54,13 @@ function startUpOf({ outputs }: Metafile): string[] {
       if (kind === 'import-statement' && external !== true) found.add(path);
   }
   return [...found].map((name) => basename(name));
+}
+
+/** Writes the modules anew, and their source maps. */
+export async function writeBundle(): Promise<void> {
+  const { files } = await bundleWorker();
+  const folder = join(PROJECT_ROOT, FOLDER);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  for (const [name, contents] of files) writeFileSync(join(folder, name), contents);
 }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { MIN_ROOT_KEY_LENGTH } from '../src/core/constants.ts';
 import { rootKeyFault } from '../src/core/root_keys.ts';
 import { askSecret } from './ask_secret.ts';
+import { writeBundle } from './bundle.ts';
 import { PLANS, STEPS, type StepName } from './deploy_plan.ts';
 import { Problem, reportProblem } from './problem.ts';
 import { jsonOf, launch, run, succeeded } from './run_wrangler.ts';
@@ -50,17 +51,23 @@ async function upload(args: readonly string[]): Promise<string | undefined> {
   }
 }
 
-async function databaseName({ config, env }: Options): Promise<string> {
+/** What a deploy needs of wrangler's configuration, which may be another file than ours. */
+async function readConfiguration({ config, env }: Options): Promise<{ readonly databaseName: string }> {
   const { unstable_readConfig } = await import('wrangler');
-  const { d1_databases: databases } = unstable_readConfig({ config, env }) as {
+  const { d1_databases: databases, rules } = unstable_readConfig({ config, env }) as {
     d1_databases: { binding: string; database_name?: string }[];
+    rules: { type: string; globs: readonly string[] }[];
   };
-  const name = databases.find(({ binding }) => binding === 'DB')?.database_name;
-  if (name === undefined)
+  if (!rules.some(({ type, globs }) => type === 'ESModule' && globs.includes('**/*.mjs')))
+    throw new Problem(
+      "wrangler's configuration needs the rules of wrangler.toml, by which the Worker's modules are uploaded.",
+    );
+  const databaseName = databases.find(({ binding }) => binding === 'DB')?.database_name;
+  if (databaseName === undefined)
     throw new Problem(
       "wrangler's configuration needs a D1 database with the binding DB and a database_name.",
     );
-  return name;
+  return { databaseName };
 }
 
 /** The one in the environment, or else the one typed, or else a random one. */
@@ -94,6 +101,7 @@ const EXECUTE: Record<
   (args: readonly string[], outcome: Outcome) => Promise<void>
 > = {
   async upload(args, outcome) {
+    await writeBundle();
     const address = await upload(args);
     if (address !== undefined) outcome.address = address;
   },
@@ -116,6 +124,8 @@ const EXECUTE: Record<
 };
 
 async function dryRun(options: Options): Promise<void> {
+  await readConfiguration(options);
+  await writeBundle();
   await run([...argsOf('upload', options), '--dry-run']);
   const line = (name: StepName) => `wrangler ${argsOf(name, options).join(' ')}  (${STEPS[name].purpose})`;
   console.log(`\nTo tell a first deploy from a later one:\n  ${line('findDatabase')}`);
@@ -125,8 +135,9 @@ async function dryRun(options: Options): Promise<void> {
 }
 
 async function deploy(options: Options): Promise<void> {
+  const { databaseName } = await readConfiguration(options);
   const names = await namesIn(argsOf('findDatabase', options));
-  const plan = PLANS[names.includes(await databaseName(options)) ? 'later' : 'first'];
+  const plan = PLANS[names.includes(databaseName) ? 'later' : 'first'];
   const outcome: Outcome = { secrets: [] };
   for (const name of plan.steps) await EXECUTE[name](argsOf(name, options), outcome);
 

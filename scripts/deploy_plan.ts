@@ -1,3 +1,4 @@
+import { ENTRY_MODULE } from './bundle.ts';
 import { ROOT_KEY_NAME, SIGNING_KEY_NAME } from './secrets.ts';
 
 /** A wrangler command, and what it is for. */
@@ -10,7 +11,7 @@ interface Step {
 export const STEPS = {
   findDatabase: { args: ['d1', 'list', '--json'], purpose: 'is there a database already?' },
   upload: {
-    args: ['deploy'],
+    args: ['deploy', ENTRY_MODULE, '--no-bundle', '--no-minify'],
     purpose: 'upload the Worker; a database or KV namespace that it lacks is created',
   },
   migrate: {

@@ -31,9 +31,8 @@ export type Services = Verification & Management;
 
 /** The whole HTTP surface, that of verification too. */
 export function createApp(services: Services) {
-  const { accounts, callers, enrolments, grants, issuer, keys, rotations, signingKeys, verifier } = services;
-  const { platform, tokenLifetimeSeconds } = services;
-  const { clock } = platform;
+  const { accounts, callers, enrolments, grants, issuer, keys, rotations, verifier } = services;
+  const { clock } = services.platform;
   const managed = manage(callers);
   const issuerOf = issuerBy(issuer);
   const tokens = { callers, grants, issuerOf };
@@ -45,8 +44,8 @@ export function createApp(services: Services) {
     .use('/oauth/*', speakingOAuth)
     .use('/.well-known/oauth-authorization-server', speakingOAuth)
     .route('/.well-known', wellKnown())
-    .route('/.well-known', discovery(signingKeys, issuerOf))
-    .route('/oauth/token', token(tokens, tokenLifetimeSeconds))
+    .route('/.well-known', discovery(services.signingKeys, issuerOf))
+    .route('/oauth/token', token(tokens, services.tokenLifetimeSeconds))
     .route('/oauth/introspect', introspection(verifier, issuer))
     .route('/oauth/revoke', revocation(callers, services.surrenders))
     .route('/openapi.json', openapi())

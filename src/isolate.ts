@@ -1,53 +1,61 @@
-import type { Hono } from 'hono';
-
-import type { Services } from './app.ts';
+import type { createApp, Services } from './app.ts';
 import type { Config } from './config.ts';
 import type { Platform } from './core/platform.ts';
 import type { Fault } from './core/refusal.ts';
-import type { AppEnv } from './http/env.ts';
-import { createVerification, type Verification } from './verification.ts';
-import { createVerificationApp } from './verification_app.ts';
-
-export type App = Pick<Hono<AppEnv>, 'fetch'>;
+import type { KeyManagement } from './rpc/key_management.ts';
+import { createVerification, type Foundation, type Verification } from './verification.ts';
+import { createVerificationApp, type App } from './verification_app.ts';
 
 /**
- * What an isolate serves with. Verification is there from its start; what manages keys, speaks to other systems or documents
- * itself is loaded by the first call for it, so that who only verifies does not wait for that.
+ * What an isolate serves with. Verification is set up at its start; management, the formats of other systems, what else OAuth has
+ * and the documents are by the first call for any of them, so that who only verifies does not wait for that.
  */
 export class Isolate {
   readonly verification: Verification;
-  readonly app: App;
+  readonly app: ReturnType<typeof createVerificationApp>;
   readonly #config: Config;
+  readonly #foundation: Foundation;
   // Results, never promises: a request must not wait for another's.
   #services: Services | undefined;
-  #wholeApp: App | undefined;
+  #wholeApp: ReturnType<typeof createApp> | undefined;
+  #KeyManagement: typeof KeyManagement | undefined;
 
   constructor(config: Config, platform: Platform) {
     this.#config = config;
-    this.verification = createVerification(config, platform, async (record) =>
-      (await this.services()).rotations.finish(record),
+    const { verification, foundation } = createVerification(config, platform, async (record) =>
+      (await this.#loadServices()).rotations.finish(record),
     );
-    this.app = createVerificationApp(this.verification, () => this.#loadApp());
+    this.verification = verification;
+    this.#foundation = foundation;
+    this.app = createVerificationApp(verification, () => this.wholeApp());
   }
 
-  async services(): Promise<Services> {
+  /** The whole HTTP surface. */
+  async wholeApp(): Promise<ReturnType<typeof createApp>> {
+    if (this.#wholeApp !== undefined) return this.#wholeApp;
+    const [services, module] = await Promise.all([this.#loadServices(), import('./app.ts')]);
+    this.#wholeApp ??= module.createApp(services);
+    return this.#wholeApp;
+  }
+
+  /** The key calls of a binding with these props. */
+  async keyManagement(props: unknown, requestId: string): Promise<KeyManagement> {
+    const services = await this.#loadServices();
+    this.#KeyManagement ??= (await import('./rpc/key_management.ts')).KeyManagement;
+    const { clock } = this.verification.platform;
+    return new this.#KeyManagement({ ...services, clock }, props, requestId);
+  }
+
+  async #loadServices(): Promise<Services> {
     if (this.#services !== undefined) return this.#services;
     const { createManagement } = await import('./management.ts');
-    this.#services ??= { ...this.verification, ...createManagement(this.#config, this.verification) };
+    this.#services ??= { ...this.verification, ...createManagement(this.#config, this.#foundation) };
     return this.#services;
-  }
-
-  async #loadApp(): Promise<App> {
-    if (this.#wholeApp !== undefined) return this.#wholeApp;
-    const services = await this.services();
-    const { createApp } = await import('./app.ts');
-    this.#wholeApp ??= createApp(services);
-    return this.#wholeApp;
   }
 }
 
 /** Answers every call with what the deployment lacks: a Worker cannot refuse to start. */
-export function refusingApp(faults: readonly Fault[], platform: Platform): App {
+export function createRefusingApp(faults: readonly Fault[], platform: Platform): App {
   let app: App | undefined;
   return {
     fetch: async (...call) => {

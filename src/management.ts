@@ -1,6 +1,7 @@
 import type { Config } from './config.ts';
 import { IN_FLIGHT_SECONDS } from './core/constants.ts';
 import { createIdFactory } from './core/id.ts';
+import type { SigningKeys } from './credentials/signing_keys.ts';
 import { Accounts } from './keyring/accounts.ts';
 import { AuditTrail } from './keyring/audit_trail.ts';
 import { Callers } from './keyring/callers.ts';
@@ -17,7 +18,7 @@ import { TokenGrants } from './keyring/token_grants.ts';
 import { AccountStore } from './store/accounts.ts';
 import { AuditStore } from './store/audit.ts';
 import { CommitStore } from './store/commit.ts';
-import type { Verification } from './verification.ts';
+import type { Foundation } from './verification.ts';
 
 /** What an isolate manages with. */
 export interface Management {
@@ -30,13 +31,14 @@ export interface Management {
   readonly lineages: Lineages;
   readonly surrenders: Surrenders;
   readonly grants: TokenGrants;
+  readonly signingKeys: SigningKeys;
   /** What this deployment is called as an issuer; null: what a call on this machine calls it. */
   readonly issuer: string | null;
   readonly tokenLifetimeSeconds: number;
   readonly callers: Callers;
 }
 
-/** Builds what an isolate manages with, once, beside what it verifies with. */
+/** Builds what an isolate manages with, once. */
 export function createManagement(
   config: Config,
   {
@@ -50,7 +52,7 @@ export function createManagement(
     caches,
     uses,
     platform,
-  }: Verification,
+  }: Foundation,
 ): Management {
   const { clock, random } = platform;
   const ids = createIdFactory(clock, random);
@@ -91,6 +93,7 @@ export function createManagement(
     lineages: new Lineages(keyStore, finder, changes),
     surrenders: new Surrenders(keyStore, keys, tokens, changes, clock),
     grants: new TokenGrants(signingKeys, tokens, platform),
+    signingKeys,
     issuer: config.issuer,
     tokenLifetimeSeconds: config.tokenLifetimeSeconds,
     callers,

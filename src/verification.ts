@@ -39,26 +39,33 @@ import { Succession } from './verifier/succession.ts';
 import { Uses } from './verifier/uses.ts';
 import { Verifier } from './verifier/verifier.ts';
 
-/** What an isolate verifies with, and what its management has in common with that. */
+/** What an isolate verifies with. */
 export interface Verification {
   readonly verifier: Verifier;
   readonly uses: Uses;
   readonly rootKeys: RootKeys;
   readonly credentials: Credentials;
-  readonly tokens: AccessTokens;
-  readonly signingKeys: SigningKeys;
   /** A header that carries a trusted issuer's token; null: none does. */
   readonly assertionHeader: string | null;
-  readonly organizationStore: OrganizationStore;
-  readonly keyStore: KeyStore;
-  readonly floods: Floods;
-  readonly feed: Feed;
-  readonly caches: Caches;
   readonly probes: Probes;
   /** For refused credentials, which may come in floods. */
   readonly logRefused: Platform['log'];
   /** What the scheduled handler does each minute. */
   readonly upkeep: () => Promise<void>;
+  readonly platform: Platform;
+}
+
+/** What management is built on as well; for nobody else, since it looks at no caller. */
+export interface Foundation {
+  readonly organizationStore: OrganizationStore;
+  readonly keyStore: KeyStore;
+  readonly signingKeys: SigningKeys;
+  readonly tokens: AccessTokens;
+  readonly credentials: Credentials;
+  readonly floods: Floods;
+  readonly feed: Feed;
+  readonly caches: Caches;
+  readonly uses: Uses;
   readonly platform: Platform;
 }
 
@@ -73,7 +80,7 @@ export function createVerification(
   config: Config,
   platform: Platform,
   finish: (record: KeyRecord) => Promise<unknown>,
-): Verification {
+): { readonly verification: Verification; readonly foundation: Foundation } {
   const { clock } = platform;
   const timing = timingOf(config.maxStalenessSeconds, config.syncIntervalSeconds);
   const rootKeys = new RootKeys(config.rootKey, config.previousRootKey);
@@ -110,19 +117,12 @@ export function createVerification(
   const uses = new Uses(new UsageStore(config.db), new Succession(finish, platform), platform);
   const names = new OrganizationNames(organizationStore, knowledge, feed, limits, platform);
 
-  return {
+  const verification: Verification = {
     verifier: new Verifier(caches, lookup, names, credentials, tokens, uses, platform),
     uses,
     rootKeys,
     credentials,
-    tokens,
-    signingKeys,
     assertionHeader: config.oidc?.header ?? null,
-    organizationStore,
-    keyStore,
-    floods,
-    feed,
-    caches,
     probes: {
       database: () => organizationStore.find(DEFAULT_ORGANIZATION_ID),
       cache: () => snapshots.probe(),
@@ -139,4 +139,17 @@ export function createVerification(
     },
     platform,
   };
+  const foundation: Foundation = {
+    organizationStore,
+    keyStore,
+    signingKeys,
+    tokens,
+    credentials,
+    floods,
+    feed,
+    caches,
+    uses,
+    platform,
+  };
+  return { verification, foundation };
 }

@@ -19,17 +19,25 @@ export function verificationRoutes({ verifier, rootKeys, credentials, probes, pl
     .route('/v1/forward-auth', forwardAuth(verifier));
 }
 
+/** What is called over HTTP. */
+export type App = Pick<Hono<AppEnv>, 'fetch'>;
+
 /** What an isolate answers from its start: those calls. Every other is for the whole surface, which `load` brings. */
-export function createVerificationApp(
-  verification: Verification,
-  load: () => Promise<Pick<Hono<AppEnv>, 'fetch'>>,
-) {
+export function createVerificationApp(verification: Verification, load: () => Promise<App>) {
   const first = origin(verification);
+  /** Fails as any call fails. */
+  const failing = (error: Error): App =>
+    new Surface()
+      .use(first)
+      .all('*', () => {
+        throw error;
+      })
+      .onError(failure);
   return new Surface()
     .on('GET', ['/health', '/health/ready', '/v1/whoami'], first)
     .post('/v1/api-keys/verify', first)
     .all('/v1/forward-auth/:organization/:scopes/*', first, forProxy)
     .route('/', verificationRoutes(verification))
-    .notFound(async (c) => (await load()).fetch(c.req.raw))
+    .notFound(async (c) => (await load().catch(failing)).fetch(c.req.raw))
     .onError(failure);
 }

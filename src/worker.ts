@@ -4,11 +4,10 @@ import { readConfig, type Bindings } from './config.ts';
 import type { LogEntry, PendingUse, Platform } from './core/platform.ts';
 import type { Fault, Result } from './core/refusal.ts';
 import { refuse } from './core/refusal.ts';
-import { Isolate, refusingApp, type App } from './isolate.ts';
+import { createRefusingApp, Isolate } from './isolate.ts';
 import { answered } from './rpc/answer.ts';
 import type {
   KeyListInput,
-  KeyManagement,
   KeyPatchInput,
   KeysProps,
   NewKeyInput,
@@ -16,6 +15,7 @@ import type {
   RotationInput,
 } from './rpc/key_management.ts';
 import { verify, verifyMany, type VerifierProps, type VerifyInput } from './rpc/verification.ts';
+import type { App } from './verification_app.ts';
 
 function log(entry: LogEntry): void {
   console[entry.level](JSON.stringify(entry));
@@ -47,8 +47,13 @@ const platform: Platform = {
   log,
 };
 
-/** What answers here; or what the deployment lacks, for which every call is refused. */
-type Serving = { readonly isolate: Isolate } | { readonly faults: readonly Fault[]; readonly app: App };
+/** What calls are answered with. */
+interface Serving {
+  readonly app: App;
+  /** Null: the deployment lacks something, for which every call is refused. */
+  readonly isolate: Isolate | null;
+  readonly faults: readonly Fault[];
+}
 
 let serving: Serving | undefined;
 
@@ -59,26 +64,26 @@ function served(env: Bindings): Serving {
 
 function createServing(env: Bindings): Serving {
   const read = readConfig(env);
-  return 'faults' in read
-    ? { faults: read.faults, app: refusingApp(read.faults, platform) }
-    : { isolate: new Isolate(read.config, platform) };
+  if ('faults' in read)
+    return { app: createRefusingApp(read.faults, platform), isolate: null, faults: read.faults };
+  const isolate = new Isolate(read.config, platform);
+  return { app: isolate.app, isolate, faults: [] };
 }
 
 /** Runs a call of another Worker; a deployment that lacks something says so. */
 function answer<Value>(env: Bindings, call: (isolate: Isolate, requestId: string) => Promise<Result<Value>>) {
   return answered(platform, (requestId) => {
-    const by = served(env);
-    return 'isolate' in by
-      ? call(by.isolate, requestId)
-      : Promise.resolve(refuse({ kind: 'misconfigured', faults: by.faults }));
+    const { isolate, faults } = served(env);
+    return isolate === null
+      ? Promise.resolve(refuse({ kind: 'misconfigured', faults }))
+      : call(isolate, requestId);
   });
 }
 
 /** Mintmark's own: goes on waiting for the minute in which uses may be written, in an invocation of its own. */
 export class UsageRelay extends WorkerEntrypoint<Bindings> {
   take(uses: readonly PendingUse[]): void {
-    const by = served(this.env);
-    if ('isolate' in by) by.isolate.verification.uses.take(uses);
+    served(this.env).isolate?.verification.uses.take(uses);
   }
 }
 
@@ -101,57 +106,48 @@ export class Verifier extends WorkerEntrypoint<Bindings, VerifierProps> {
 export class Keys extends WorkerEntrypoint<Bindings, KeysProps> {
   create(input: NewKeyInput) {
     return answer(this.env, async (isolate, requestId) =>
-      (await this.#calls(isolate, requestId)).create(input),
+      (await isolate.keyManagement(this.ctx.props, requestId)).create(input),
     );
   }
 
   get(id: string) {
-    return answer(this.env, async (isolate, requestId) => (await this.#calls(isolate, requestId)).get(id));
+    return answer(this.env, async (isolate, requestId) =>
+      (await isolate.keyManagement(this.ctx.props, requestId)).get(id),
+    );
   }
 
   list(input: KeyListInput = {}) {
     return answer(this.env, async (isolate, requestId) =>
-      (await this.#calls(isolate, requestId)).list(input),
+      (await isolate.keyManagement(this.ctx.props, requestId)).list(input),
     );
   }
 
   update(id: string, input: KeyPatchInput) {
     return answer(this.env, async (isolate, requestId) =>
-      (await this.#calls(isolate, requestId)).update(id, input),
+      (await isolate.keyManagement(this.ctx.props, requestId)).update(id, input),
     );
   }
 
   rotate(id: string, input: RotationInput = {}) {
     return answer(this.env, async (isolate, requestId) =>
-      (await this.#calls(isolate, requestId)).rotate(id, input),
+      (await isolate.keyManagement(this.ctx.props, requestId)).rotate(id, input),
     );
   }
 
   revoke(id: string, input: RevocationInput = {}) {
     return answer(this.env, async (isolate, requestId) =>
-      (await this.#calls(isolate, requestId)).revoke(id, input),
+      (await isolate.keyManagement(this.ctx.props, requestId)).revoke(id, input),
     );
-  }
-
-  async #calls(isolate: Isolate, requestId: string): Promise<KeyManagement> {
-    const [services, { KeyManagement }] = await Promise.all([
-      isolate.services(),
-      import('./rpc/key_management.ts'),
-    ]);
-    return new KeyManagement({ ...services, clock: platform.clock }, this.ctx.props, requestId);
   }
 }
 
 export default {
   fetch(request, env, context) {
-    const by = served(env);
-    const { app } = 'isolate' in by ? by.isolate : by;
-    return app.fetch(request, env, context);
+    return served(env).app.fetch(request, env, context);
   },
   async scheduled(_, env) {
-    const by = served(env);
     try {
-      if ('isolate' in by) await by.isolate.verification.upkeep();
+      await served(env).isolate?.verification.upkeep();
     } catch (error) {
       // What was not done this time is done the next.
       log({ level: 'error', event: 'upkeep_failed', error: String(error) });

@@ -12,8 +12,8 @@ export async function measureStartUp({ mintmark, bare }: Code, rounds: number): 
   const ours: number[] = [];
   const theirs: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    ours.push(await startMany(mintmark, '/v1/whoami'));
-    theirs.push(await startMany(bare, '/'));
+    ours.push(await startMany(mintmark, { path: '/v1/whoami', status: 401 }));
+    theirs.push(await startMany(bare, { path: '/', status: 204 }));
   }
   const beyond = ours.map((ms, round) => ms - (theirs[round] ?? Number.NaN));
   return {
@@ -26,10 +26,13 @@ export async function measureStartUp({ mintmark, bare }: Code, rounds: number): 
 }
 
 /** Milliseconds for each isolate, with its share of the process's own start. */
-async function startMany(code: Modules, path: string): Promise<number> {
+async function startMany(code: Modules, call: { path: string; status: number }): Promise<number> {
   const names = Array.from({ length: ISOLATES }, (_, index) => `isolate${index}`);
   await using workerd = await startWorkerd(names.map((name) => worker(name, code, bindingsOf('start'))));
-  for (const name of names) await fetch((await workerd.urlOf(name)) + path);
+  for (const name of names) {
+    const { status } = await fetch((await workerd.urlOf(name)) + call.path);
+    if (status !== call.status) throw new Error(`${call.path}: ${status}`);
+  }
   // Before it ends.
   return (await workerd.cpuMs()) / ISOLATES;
 }

@@ -32,7 +32,7 @@ let verification: Verification | undefined;
 function verifierOf(env: Bindings): Verification['verifier'] {
   const read = readConfig(env);
   if ('faults' in read) throw new Error(JSON.stringify(read.faults));
-  verification ??= createVerification(read.config, platform, () => Promise.resolve());
+  verification ??= createVerification(read.config, platform, () => Promise.resolve()).verification;
   return verification.verifier;
 }
 

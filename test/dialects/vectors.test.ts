@@ -301,8 +301,8 @@ const expectedOf = ({
   });
 
 describe('the vectors and the schemas', () => {
-  test('have every call that is served, and no other', () => {
-    const served = compatRoutesOf(new TestService());
+  test('have every call that is served, and no other', async () => {
+    const served = await compatRoutesOf(new TestService());
     expect(CALLS.map(({ title }) => title.replaceAll(/\{(\w+)\}/g, ':$1')).toSorted()).toEqual(served);
   });
 

@@ -61,11 +61,12 @@ export async function loadProduction(patches: readonly Patch[]) {
   ]);
   const missed = all.find((patch) => !applied.has(patch));
   if (missed !== undefined) throw new Error(`${missed.file} was not loaded`);
+  // As `Isolate` does, without a wait.
   const createServices = (config: Config, platform: Platform): Services => {
-    const verification = createVerification(config, platform, (record) =>
+    const { verification, foundation } = createVerification(config, platform, (record) =>
       management.rotations.finish(record),
     );
-    const management: Management = createManagement(config, verification);
+    const management: Management = createManagement(config, foundation);
     return { ...verification, ...management };
   };
   return { readConfig, createServices };

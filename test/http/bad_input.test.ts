@@ -29,8 +29,8 @@ beforeAll(async () => {
   powerless = (await service.key({ scopes: [] })).secret;
 });
 
-test('every route of the app has a row, and every row a route', () => {
-  expect(ENDPOINTS.map(titleOf).toSorted()).toEqual(routesOf(service));
+test('every route of the app has a row, and every row a route', async () => {
+  expect(ENDPOINTS.map(titleOf).toSorted()).toEqual(await routesOf(service));
 });
 
 type Sent = Parameters<typeof invoke>[3] & { readonly id?: string };

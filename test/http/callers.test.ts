@@ -92,8 +92,8 @@ beforeAll(async () => {
   await service.call('PATCH', `/v1/api-keys/${key.id}`, { credential: secret, body: { metadata: { a: 1 } } });
 });
 
-test('every route of the app has a row, and every row a route', () => {
-  expect(ENDPOINTS.map(titleOf).toSorted()).toEqual(routesOf(service));
+test('every route of the app has a row, and every row a route', async () => {
+  expect(ENDPOINTS.map(titleOf).toSorted()).toEqual(await routesOf(service));
 });
 
 type Options = NonNullable<Parameters<typeof invoke>[3]>;

@@ -404,19 +404,19 @@ export const titled = (endpoints: readonly Endpoint[]): [string, Endpoint][] =>
 const COMPAT = '/compat/';
 
 /** Every method and path of the contract's own that the app has, as {@link titleOf} writes them. */
-export function routesOf(service: TestService): string[] {
-  return everyRouteOf(service).filter(
+export async function routesOf(service: TestService): Promise<string[]> {
+  return (await everyRouteOf(service)).filter(
     (route) => !route.includes(` ${COMPAT}`) && !isStandard(route.split(' ')[1] ?? ''),
   );
 }
 
 /** Every method and path of the other systems' wire formats. */
-export function compatRoutesOf(service: TestService): string[] {
-  return everyRouteOf(service).filter((route) => route.includes(` ${COMPAT}`));
+export async function compatRoutesOf(service: TestService): Promise<string[]> {
+  return (await everyRouteOf(service)).filter((route) => route.includes(` ${COMPAT}`));
 }
 
-function everyRouteOf({ wholeApp }: TestService): string[] {
-  const routes = wholeApp.routes.filter(({ method }) => method !== 'ALL');
+async function everyRouteOf({ wholeApp }: TestService): Promise<string[]> {
+  const routes = (await wholeApp()).routes.filter(({ method }) => method !== 'ALL');
   return [...new Set(routes.map(({ method, path }) => `${method} ${path}`))].toSorted();
 }
 

@@ -1,71 +1,101 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestHarness } from 'wrangler';
 
+import { bundleAll } from '../../bench/bundle.ts';
+import { AS_ROOT, bindingsOf, JSON_TYPE, ready, worker } from '../../bench/mintmark.ts';
+import { startWorkerd, type Workerd } from '../../bench/workerd.ts';
 import { tokenSecrets } from './root.ts';
 
-const ROOT_KEY = 'cold-start-root-key-0123456789-abcdefgh';
+const KEY = { name: 'key', userId: 'ada', scopes: [] };
+const CALLS: readonly (readonly [route: string, status: number, body?: object])[] = [
+  ['GET /v1/whoami', 200],
+  ['POST /v1/api-keys/verify', 200, { key: 'nonsense' }],
+  ['POST /v1/api-keys', 201, KEY],
+  ['GET /v1/service-accounts', 200],
+  ['GET /openapi.json', 200],
+  ['GET /docs', 200],
+  ['GET /.well-known/jwks.json', 200],
+  ['GET /compat/blaxel/v0/service_accounts', 200],
+  ['GET /nowhere', 404],
+  ['PUT /v1/whoami', 405],
+];
 
-/** As deployed, in several modules; and a Worker that calls it. */
-const harness = createTestHarness({
-  workers: [
-    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY, ...tokenSecrets() } },
-    { configPath: 'test/node/caller/wrangler.toml' },
-  ],
-});
-
-beforeAll(async () => {
-  await harness.listen();
-  await harness.getWorker<{ DB: D1Database }>('mintmark').applyD1Migrations('DB');
-});
-afterAll(() => harness.close());
-
-const AS_ROOT = { Authorization: `Bearer ${ROOT_KEY}`, 'Content-Type': 'application/json' };
-
-async function statusOf(route: string, body?: object): Promise<string> {
-  const [method = '', path = ''] = route.split(' ');
-  const response = await harness.getWorker('mintmark').fetch(`http://localhost${path}`, {
-    method,
-    headers: AS_ROOT,
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  await response.text();
-  return `${route} ${response.status}`;
+/** Everything at once, three times, of an isolate that has answered nothing yet. */
+async function expectAnswers(
+  fetch: (
+    path: string,
+    init: { method: string; headers: Record<string, string>; body?: string },
+  ) => Promise<{
+    status: number;
+    text: () => Promise<string>;
+  }>,
+  authorization: { Authorization: string },
+): Promise<void> {
+  const answers = await Promise.all(
+    [...CALLS, ...CALLS, ...CALLS].map(async ([route, , body]) => {
+      const [method = '', path = ''] = route.split(' ');
+      const headers = { ...JSON_TYPE, ...authorization };
+      const response = await fetch(path, {
+        method,
+        headers,
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      await response.text();
+      return `${route} ${response.status}`;
+    }),
+  );
+  expect([...new Set(answers)].toSorted()).toEqual(
+    CALLS.map(([route, status]) => `${route} ${status}`).toSorted(),
+  );
 }
 
-async function overRpc(method: string, ...args: readonly unknown[]): Promise<string> {
-  const response = await harness.getWorker('caller').fetch('http://caller/', {
-    method: 'POST',
-    body: JSON.stringify({ binding: 'KEYS', method, args }),
-  });
-  const { value } = (await response.json()) as { value?: { data?: unknown; key?: unknown } };
-  return `${method} ${value?.data !== undefined || value?.key !== undefined}`;
-}
+describe('an isolate that starts answers all kinds of calls at once, though the first of each loads what it needs', () => {
+  describe('in one module, as wrangler serves it', () => {
+    const ROOT_KEY = 'cold-start-root-key-0123456789-abcdefgh';
+    const harness = createTestHarness({
+      workers: [
+        { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY, ...tokenSecrets() } },
+        { configPath: 'test/node/caller/wrangler.toml' },
+      ],
+    });
+    beforeAll(async () => {
+      await harness.listen();
+      await harness.getWorker<{ DB: D1Database }>('mintmark').applyD1Migrations('DB');
+    });
+    afterAll(() => harness.close());
 
-it('an isolate that starts answers all kinds of calls at once, though the first of each loads what it needs', async () => {
-  const key = { name: 'key', userId: 'ada', scopes: [] };
-  const round = () => [
-    statusOf('GET /v1/whoami'),
-    statusOf('POST /v1/api-keys', key),
-    statusOf('GET /v1/service-accounts'),
-    statusOf('GET /openapi.json'),
-    statusOf('GET /docs'),
-    statusOf('GET /.well-known/jwks.json'),
-    statusOf('GET /compat/blaxel/v0/service_accounts'),
-    statusOf('GET /nowhere'),
-    overRpc('create', key),
-    overRpc('list'),
-  ];
-  const answers = await Promise.all([...round(), ...round(), ...round()]);
-  expect([...new Set(answers)].toSorted()).toEqual([
-    'GET /.well-known/jwks.json 200',
-    'GET /compat/blaxel/v0/service_accounts 200',
-    'GET /docs 200',
-    'GET /nowhere 404',
-    'GET /openapi.json 200',
-    'GET /v1/service-accounts 200',
-    'GET /v1/whoami 200',
-    'POST /v1/api-keys 201',
-    'create true',
-    'list true',
-  ]);
+    it('over HTTP and RPC', async () => {
+      const overRpc = async (method: string, ...args: readonly unknown[]): Promise<unknown> => {
+        const response = await harness.getWorker('caller').fetch('http://caller/', {
+          method: 'POST',
+          body: JSON.stringify({ binding: 'KEYS', method, args }),
+        });
+        return ((await response.json()) as { value?: unknown }).value;
+      };
+      const [, , ...minted] = await Promise.all([
+        expectAnswers((path, init) => harness.getWorker('mintmark').fetch(`http://localhost${path}`, init), {
+          Authorization: `Bearer ${ROOT_KEY}`,
+        }),
+        overRpc('list'),
+        overRpc('create', KEY),
+        overRpc('create', KEY),
+      ]);
+      for (const one of minted) expect(one).toMatchObject({ secret: expect.stringMatching(/^mk_live_/) });
+    });
+  });
+
+  describe('in several modules, as it is deployed', () => {
+    let workerd: Workerd;
+    let url: string;
+    beforeAll(async () => {
+      const { code } = await bundleAll();
+      workerd = await startWorkerd([worker('mintmark', code.mintmark, bindingsOf('cold'))]);
+      url = await ready(workerd, 'mintmark');
+    });
+    afterAll(() => workerd[Symbol.asyncDispose]());
+
+    it('over HTTP', async () => {
+      await expectAnswers((path, init) => fetch(url + path, init), AS_ROOT);
+    });
+  });
 });

@@ -8,6 +8,8 @@ export interface Account {
   url: string;
   /** What happened to the account, in order. */
   changes: string[];
+  /** The names of the modules of the last upload. */
+  modules: string[];
   secrets: Map<string, string>;
   databases: Map<string, DatabaseSync>;
   close: () => Promise<void>;
@@ -43,6 +45,7 @@ const databaseInfo = (name: string) => ({
 
 export async function startAccount(): Promise<Account> {
   const changes: string[] = [];
+  const modules: string[] = [];
   const secrets = new Map<string, string>();
   const databases = new Map<string, DatabaseSync>();
   const namespaces: { id: string; title: string }[] = [];
@@ -65,6 +68,12 @@ export async function startAccount(): Promise<Account> {
     // Of several statements at once, nobody reads the rows of any but the last.
     const last = /;\s*(select [^;]*);\s*$/i.exec(sql)?.[1];
     return [{ results: last === undefined ? [] : sqlite.prepare(last).all(), success: true, meta: {} }];
+  }
+
+  function noteUpload(body: string): void {
+    changes.push('upload');
+    const named = [...body.matchAll(/filename="([^"]+\.mjs)"/g)].map(([, name = '']) => name);
+    modules.splice(0, modules.length, ...named);
   }
 
   function answer({ method, path, body }: Call): unknown {
@@ -121,12 +130,12 @@ export async function startAccount(): Promise<Account> {
     }
     if (call === `PUT workers/scripts/${WORKER}`) {
       isDeployed = true;
-      changes.push('upload');
+      noteUpload(body);
       return { id: WORKER, tag: 'tag', startup_time_ms: 1 };
     }
     if (call === `GET workers/scripts/${WORKER}/deployments` && isDeployed) return { deployments: [] };
     if (call === `POST workers/scripts/${WORKER}/versions`) {
-      changes.push('upload');
+      noteUpload(body);
       return {
         id: VERSION_ID,
         startup_time_ms: 1,
@@ -174,6 +183,7 @@ export async function startAccount(): Promise<Account> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     changes,
+    modules,
     secrets,
     databases,
     close: () => new Promise((closed) => server.close(() => closed())),

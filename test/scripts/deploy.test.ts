@@ -1,9 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { bundleWorker } from '../../scripts/bundle.ts';
 import { startAccount, type Account } from './cloudflare_api.ts';
 import { copyProject, type ProjectCopy } from './project_copy.ts';
 
@@ -35,13 +36,13 @@ it(
     expect((await dryRun.ended).code, dryRun.output()).toBe(0);
     expect(dryRun.output().match(/(?<=^ {2}(?:\d\. )?)wrangler .*?(?= {2}\()/gm)).toEqual([
       'wrangler d1 list --json',
-      'wrangler deploy',
+      'wrangler deploy .wrangler/worker/worker.mjs --no-bundle --no-minify',
       'wrangler d1 migrations apply DB --remote',
       'wrangler secret list --format json',
       'wrangler secret put MINTMARK_ROOT_KEY',
       'wrangler secret put MINTMARK_SIGNING_KEY',
       'wrangler d1 migrations apply DB --remote',
-      'wrangler deploy',
+      'wrangler deploy .wrangler/worker/worker.mjs --no-bundle --no-minify',
       'wrangler secret list --format json',
       'wrangler secret put MINTMARK_ROOT_KEY',
       'wrangler secret put MINTMARK_SIGNING_KEY',
@@ -78,6 +79,10 @@ describe('a deploy', { timeout: TIMEOUT_MS }, () => {
       'create database mintmark',
       'upload',
     ]);
+    // The rest of a name is a hash, in which the folder's place has a part.
+    const stems = (names: Iterable<string>) => [...names].map((name) => name.replace(/-.*/, '')).toSorted();
+    const { files } = await bundleWorker();
+    expect(stems(account.modules)).toEqual(stems([...files.keys()].filter((name) => name.endsWith('mjs'))));
     expect(changes.slice(-2)).toEqual(['put secret MINTMARK_ROOT_KEY', 'put secret MINTMARK_SIGNING_KEY']);
     expect(JSON.parse(secrets.get('MINTMARK_SIGNING_KEY') ?? '')).toMatchObject({ kty: 'EC', crv: 'P-256' });
     const rootKey = secrets.get('MINTMARK_ROOT_KEY') ?? '';
@@ -94,5 +99,20 @@ describe('a deploy', { timeout: TIMEOUT_MS }, () => {
       'upload',
     ]);
     expect(output).not.toContain('Root key');
+  });
+
+  it('needs the rules by which modules are uploaded, and says so before it does anything', async () => {
+    const config = join(project.directory, 'other.toml');
+    const own = readFileSync(join(project.directory, 'wrangler.toml'), 'utf8');
+    writeFileSync(config, own.replace(/^rules = .*$/m, ''));
+    account.changes.length = 0;
+    const run = project.npm(['run', 'deploy', '--', '--config', 'other.toml'], {
+      CLOUDFLARE_API_BASE_URL: account.url,
+      CLOUDFLARE_API_TOKEN: 'token',
+      CLOUDFLARE_ACCOUNT_ID: 'account',
+    });
+    expect((await run.ended).code).toBe(1);
+    expect(run.output()).toContain("wrangler's configuration needs the rules of wrangler.toml");
+    expect(account.changes).toEqual([]);
   });
 });

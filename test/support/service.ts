@@ -1,11 +1,9 @@
 import { env } from 'cloudflare:workers';
 
-import { createApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import type { LogEntry, Platform } from '../../src/core/platform.ts';
-import { createManagement, type Management } from '../../src/management.ts';
-import { createVerification, type Verification } from '../../src/verification.ts';
-import { createVerificationApp } from '../../src/verification_app.ts';
+import { Isolate } from '../../src/isolate.ts';
+import type { Verification } from '../../src/verification.ts';
 import { conformsToFormat } from '../dialects/conforms.ts';
 import { conforms } from '../openapi/conforms.ts';
 import { conformsToStandard, isStandard } from '../standards/conforms.ts';
@@ -59,9 +57,9 @@ export class TestService {
     throw new TypeError(`nothing is at ${url}`);
   };
   /** As it is served. */
-  readonly app: ReturnType<typeof createVerificationApp>;
+  readonly app: Isolate['app'];
   /** With the routes that it has beside verification. */
-  readonly wholeApp: ReturnType<typeof createApp>;
+  readonly wholeApp: Isolate['wholeApp'];
   readonly verification: Verification;
   readonly upkeep: Verification['upkeep'];
   readonly verifier: Verification['verifier'];
@@ -115,17 +113,14 @@ export class TestService {
     };
     const read = readConfig({ ...bindings, ...variables });
     if ('faults' in read) throw new Error(JSON.stringify(read.faults));
-    const verification = createVerification(read.config, platform, (record) =>
-      management.rotations.finish(record),
-    );
-    const management: Management = createManagement(read.config, verification);
-    this.verification = verification;
-    this.#uses = verification.uses;
-    this.upkeep = verification.upkeep;
-    this.verifier = verification.verifier;
-    this.#heir = verification.uses;
-    this.wholeApp = createApp({ ...verification, ...management });
-    this.app = createVerificationApp(verification, async () => this.wholeApp);
+    const isolate = new Isolate(read.config, platform);
+    this.app = isolate.app;
+    this.wholeApp = () => isolate.wholeApp();
+    this.verification = isolate.verification;
+    this.upkeep = this.verification.upkeep;
+    this.verifier = this.verification.verifier;
+    this.#uses = this.verification.uses;
+    this.#heir = this.verification.uses;
   }
 
   /** Stands still unless moved. */
