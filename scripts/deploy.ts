@@ -60,7 +60,7 @@ async function readConfiguration({ config, env }: Options): Promise<{ readonly d
   };
   if (!rules.some(({ type, globs }) => type === 'ESModule' && globs.includes('**/*.mjs')))
     throw new Problem(
-      "wrangler's configuration needs the rules of wrangler.toml, by which the Worker's modules are uploaded.",
+      `wrangler's configuration needs rules = [{ type = "ESModule", globs = ["**/*.mjs"] }], by which the Worker's modules are uploaded.`,
     );
   const databaseName = databases.find(({ binding }) => binding === 'DB')?.database_name;
   if (databaseName === undefined)

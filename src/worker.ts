@@ -8,6 +8,7 @@ import { createRefusingApp, Isolate } from './isolate.ts';
 import { answered } from './rpc/answer.ts';
 import type {
   KeyListInput,
+  KeyManagement,
   KeyPatchInput,
   KeysProps,
   NewKeyInput,
@@ -105,38 +106,32 @@ export class Verifier extends WorkerEntrypoint<Bindings, VerifierProps> {
 /** Management of keys for other Workers, as the binding's {@link KeysProps} allow. */
 export class Keys extends WorkerEntrypoint<Bindings, KeysProps> {
   create(input: NewKeyInput) {
-    return answer(this.env, async (isolate, requestId) =>
-      (await isolate.keyManagement(this.ctx.props, requestId)).create(input),
-    );
+    return this.#manage((keys) => keys.create(input));
   }
 
   get(id: string) {
-    return answer(this.env, async (isolate, requestId) =>
-      (await isolate.keyManagement(this.ctx.props, requestId)).get(id),
-    );
+    return this.#manage((keys) => keys.get(id));
   }
 
   list(input: KeyListInput = {}) {
-    return answer(this.env, async (isolate, requestId) =>
-      (await isolate.keyManagement(this.ctx.props, requestId)).list(input),
-    );
+    return this.#manage((keys) => keys.list(input));
   }
 
   update(id: string, input: KeyPatchInput) {
-    return answer(this.env, async (isolate, requestId) =>
-      (await isolate.keyManagement(this.ctx.props, requestId)).update(id, input),
-    );
+    return this.#manage((keys) => keys.update(id, input));
   }
 
   rotate(id: string, input: RotationInput = {}) {
-    return answer(this.env, async (isolate, requestId) =>
-      (await isolate.keyManagement(this.ctx.props, requestId)).rotate(id, input),
-    );
+    return this.#manage((keys) => keys.rotate(id, input));
   }
 
   revoke(id: string, input: RevocationInput = {}) {
+    return this.#manage((keys) => keys.revoke(id, input));
+  }
+
+  #manage<Value>(call: (keys: KeyManagement) => Promise<Result<Value>>) {
     return answer(this.env, async (isolate, requestId) =>
-      (await isolate.keyManagement(this.ctx.props, requestId)).revoke(id, input),
+      call(await isolate.keyManagement(this.ctx.props, requestId)),
     );
   }
 }

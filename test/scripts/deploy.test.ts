@@ -112,7 +112,7 @@ describe('a deploy', { timeout: TIMEOUT_MS }, () => {
       CLOUDFLARE_ACCOUNT_ID: 'account',
     });
     expect((await run.ended).code).toBe(1);
-    expect(run.output()).toContain("wrangler's configuration needs the rules of wrangler.toml");
+    expect(run.output()).toContain("wrangler's configuration needs rules = ");
     expect(account.changes).toEqual([]);
   });
 });
