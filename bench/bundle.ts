@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 
 import { build } from 'esbuild';
 
-import { bundleWorker } from '../scripts/bundle.ts';
+import { bundleWorker, FOR_WORKERD } from '../scripts/bundle.ts';
 import type { Size } from './report.ts';
 
 /** What an isolate is to set up at its start, gzipped. */
@@ -43,13 +43,7 @@ const gzippedBytes = (text: string): number => gzipSync(text, { level: 9 }).leng
 async function bundle(name: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [join(import.meta.dirname, 'workers', `${name}.ts`)],
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['cloudflare:*'],
-    write: false,
+    ...FOR_WORKERD,
   });
   const [output] = outputFiles;
   if (output === undefined) throw new Error(`${name} is bundled into nothing`);

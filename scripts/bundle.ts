@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-import { build, type Metafile } from 'esbuild';
+import { build, type BuildOptions, type Metafile } from 'esbuild';
 
 import { PROJECT_ROOT } from './wrangler.ts';
 
@@ -20,24 +20,29 @@ export interface Bundle {
 
 const ENTRY = 'src/worker.ts';
 
+/** How code is bundled that workerd is to run. */
+export const FOR_WORKERD = {
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  // These two as wrangler has them.
+  target: 'es2024',
+  conditions: ['workerd', 'worker', 'browser'],
+  external: ['cloudflare:*'],
+  write: false,
+} satisfies BuildOptions;
+
 /** Bundles the Worker into several modules, where wrangler by itself makes one of all. */
 export async function bundleWorker(): Promise<Bundle> {
   const { outputFiles, metafile } = await build({
     absWorkingDir: PROJECT_ROOT,
     entryPoints: [ENTRY],
     outdir: FOLDER,
-    bundle: true,
-    splitting: true,
-    minify: true,
-    sourcemap: 'linked',
-    format: 'esm',
     outExtension: { '.js': '.mjs' },
-    // These two as wrangler has them.
-    target: 'es2024',
-    conditions: ['workerd', 'worker', 'browser'],
-    external: ['cloudflare:*'],
-    write: false,
+    splitting: true,
+    sourcemap: 'linked',
     metafile: true,
+    ...FOR_WORKERD,
   });
   return {
     files: new Map(outputFiles.map(({ path, contents }) => [basename(path), contents])),

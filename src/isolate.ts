@@ -42,8 +42,7 @@ export class Isolate {
   async keyManagement(props: unknown, requestId: string): Promise<KeyManagement> {
     const services = await this.#loadServices();
     this.#KeyManagement ??= (await import('./rpc/key_management.ts')).KeyManagement;
-    const { clock } = this.verification.platform;
-    return new this.#KeyManagement({ ...services, clock }, props, requestId);
+    return new this.#KeyManagement(services, props, requestId);
   }
 
   async #loadServices(): Promise<Services> {

@@ -3,6 +3,7 @@ import { waitUntil } from 'cloudflare:workers';
 import { readConfig, type Bindings } from '../../src/config.ts';
 import type { Platform } from '../../src/core/platform.ts';
 import { createVerification, type Verification } from '../../src/verification.ts';
+import { after } from '../after.ts';
 
 /** What is done how often, with which key. */
 export interface Errand {
@@ -17,10 +18,7 @@ const platform: Platform = {
   background: (work) => waitUntil(work),
   fetch: (url, signal) => fetch(url, { signal }),
   sleep: (ms) => scheduler.wait(ms),
-  after: (ms, ring) => {
-    const timer = setTimeout(ring, ms);
-    return () => clearTimeout(timer);
-  },
+  after,
   relay: () => Promise.resolve(),
   log: () => {},
 };

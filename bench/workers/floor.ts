@@ -4,6 +4,7 @@ import { verifyRequest } from '../../src/contract/verdict.ts';
 import { readBody } from '../../src/http/body.ts';
 import type { AppEnv } from '../../src/http/env.ts';
 import { json } from '../../src/http/input.ts';
+import { after } from '../after.ts';
 import type { Constant } from './bare.ts';
 
 /** A constant answer, said by a `PUT`, and how many credentials are digested before it. */
@@ -37,11 +38,6 @@ const app = new Hono<Env>()
   })
   .post('/checked' satisfies CheckedPath, readBody, json(verifyRequest), (c) => answer(c))
   .all('/v1/forward-auth/:organization/:scopes/*', (c) => answer(c));
-
-function after(ms: number, ring: () => void): () => void {
-  const timer = setTimeout(ring, ms);
-  return () => clearTimeout(timer);
-}
 
 async function answer(c: Context<Env>): Promise<Response> {
   const { status, headers, body, digests } = constant;

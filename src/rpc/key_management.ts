@@ -15,6 +15,7 @@ import {
 import { scopes, userId } from '../contract/fields.ts';
 import { apiKeyResource, effectiveByOf, pageResource, timestampOf } from '../contract/resources.ts';
 import type { Caller } from '../core/caller.ts';
+import type { Platform } from '../core/platform.ts';
 import { accept, refuse, type Result } from '../core/refusal.ts';
 import type { BoundClaim, Callers } from '../keyring/callers.ts';
 import type { Keys, ShownKey } from '../keyring/keys.ts';
@@ -52,7 +53,7 @@ interface KeyServices {
   readonly keys: Keys;
   readonly lineages: Lineages;
   readonly rotations: Rotations;
-  readonly clock: () => number;
+  readonly platform: Pick<Platform, 'clock'>;
 }
 
 /** The key calls of one binding: the same services as over HTTP, the same answers. */
@@ -173,6 +174,6 @@ export class KeyManagement {
   }
 
   #resource({ key, lastUse }: ShownKey): ApiKeyResource {
-    return apiKeyResource(key, lastUse, this.#services.clock());
+    return apiKeyResource(key, lastUse, this.#services.platform.clock());
   }
 }

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestHarness } from 'wrangler';
 
 import { bundleAll } from '../../bench/bundle.ts';
 import { AS_ROOT, bindingsOf, JSON_TYPE, ready, worker } from '../../bench/mintmark.ts';
 import { startWorkerd, type Workerd } from '../../bench/workerd.ts';
-import { tokenSecrets } from './root.ts';
+import { startCaller } from './caller/harness.ts';
 
 const KEY = { name: 'key', userId: 'ada', scopes: [] };
 const CALLS: readonly (readonly [route: string, status: number, body?: object])[] = [
@@ -52,35 +51,19 @@ async function expectAnswers(
 describe('an isolate that starts answers all kinds of calls at once, though the first of each loads what it needs', () => {
   describe('in one module, as wrangler serves it', () => {
     const ROOT_KEY = 'cold-start-root-key-0123456789-abcdefgh';
-    const harness = createTestHarness({
-      workers: [
-        { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY, ...tokenSecrets() } },
-        { configPath: 'test/node/caller/wrangler.toml' },
-      ],
-    });
-    beforeAll(async () => {
-      await harness.listen();
-      await harness.getWorker<{ DB: D1Database }>('mintmark').applyD1Migrations('DB');
-    });
-    afterAll(() => harness.close());
+    const { harness, call } = startCaller(ROOT_KEY);
 
     it('over HTTP and RPC', async () => {
-      const overRpc = async (method: string, ...args: readonly unknown[]): Promise<unknown> => {
-        const response = await harness.getWorker('caller').fetch('http://caller/', {
-          method: 'POST',
-          body: JSON.stringify({ binding: 'KEYS', method, args }),
-        });
-        return ((await response.json()) as { value?: unknown }).value;
-      };
       const [, , ...minted] = await Promise.all([
         expectAnswers((path, init) => harness.getWorker('mintmark').fetch(`http://localhost${path}`, init), {
           Authorization: `Bearer ${ROOT_KEY}`,
         }),
-        overRpc('list'),
-        overRpc('create', KEY),
-        overRpc('create', KEY),
+        call('KEYS', 'list'),
+        call('KEYS', 'create', KEY),
+        call('KEYS', 'create', KEY),
       ]);
-      for (const one of minted) expect(one).toMatchObject({ secret: expect.stringMatching(/^mk_live_/) });
+      for (const { value } of minted)
+        expect(value).toMatchObject({ secret: expect.stringMatching(/^mk_live_/) });
     });
   });
 

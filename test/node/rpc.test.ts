@@ -3,40 +3,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestHarness } from 'wrangler';
+import { describe, expect, it } from 'vitest';
 
 import { apiKey, mintedKey, revokedKey, rotatedKey } from '../../src/contract/api_keys.ts';
 import { problem } from '../../src/contract/problem.ts';
 import { verdict } from '../../src/contract/verdict.ts';
-import { rootOf, strayKey, tokenOf, tokenSecrets } from './root.ts';
+import { startCaller } from './caller/harness.ts';
+import { rootOf, strayKey, tokenOf } from './root.ts';
 
 const ROOT_KEY = 'rpc-test-root-key-0123456789-abcdefghij';
 
-/** Mintmark, and beside it in the same workerd a Worker that calls it. */
-const harness = createTestHarness({
-  workers: [
-    { configPath: 'wrangler.toml', secrets: { MINTMARK_ROOT_KEY: ROOT_KEY, ...tokenSecrets() } },
-    { configPath: 'test/node/caller/wrangler.toml' },
-  ],
-});
-
-beforeAll(async () => {
-  await harness.listen();
-  await harness.getWorker<{ DB: D1Database }>('mintmark').applyD1Migrations('DB');
-});
-
-afterAll(() => harness.close());
-
+const { harness, call } = startCaller(ROOT_KEY);
 const root = rootOf(harness, ROOT_KEY);
-
-async function call(binding: string, method: string, ...args: unknown[]) {
-  const response = await harness.getWorker('caller').fetch('http://caller/', {
-    method: 'POST',
-    body: JSON.stringify({ binding, method, args }),
-  });
-  return (await response.json()) as { value?: Record<string, never>; thrown?: string };
-}
 
 async function mint(organization = 'default'): Promise<{ key: { id: string }; secret: string }> {
   const account = await root(

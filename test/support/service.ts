@@ -64,7 +64,6 @@ export class TestService {
   readonly upkeep: Verification['upkeep'];
   readonly verifier: Verification['verifier'];
   #now = Date.now();
-  readonly #uses: Verification['uses'];
   #heir: Verification['uses'];
   readonly #background = new Set<Promise<unknown>>();
   readonly #sleepers = new Set<{ until: number; wake: () => void; isBackground: boolean }>();
@@ -119,7 +118,6 @@ export class TestService {
     this.verification = isolate.verification;
     this.upkeep = this.verification.upkeep;
     this.verifier = this.verification.verifier;
-    this.#uses = this.verification.uses;
     this.#heir = this.verification.uses;
   }
 
@@ -152,7 +150,7 @@ export class TestService {
 
   /** Lets another isolate be the one that serves this one's relays, as the platform may choose any. */
   relayTo(heir: TestService): void {
-    this.#heir = heir.#uses;
+    this.#heir = heir.verification.uses;
   }
 
   /** How many requests wait by a deadline. */
